@@ -1,0 +1,110 @@
+//! Owns the HTTP API: Habitat's `/services`, and kubesup's own probes and page, answered from snapshots. Never changes
+//! anything, and never lets a slow or hostile client hold up the supervision.
+
+mod answers;
+mod page;
+pub mod readiness;
+mod routes;
+pub mod services;
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::config::Listen;
+use crate::snapshot::Snapshot;
+use answers::Answers;
+
+/// Why HTTP cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot listen for HTTP: {address}: {source}; free the port, or choose another with --listen-http"
+)]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// Connections at a time; more wait to be accepted. Enough for probes, scrapers and a few people, in bounded memory.
+const MOST_CONNECTIONS: usize = 256;
+/// For a request's head to arrive, and for a kept-alive connection to be used again.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// After a failed accept: there are no descriptors to be had for the moment.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connections that wait in the kernel.
+const BACKLOG: u32 = 128;
+
+/// Binds the address. Both families for [`Listen::Any`], IPv4 alone where there is no IPv6. Needs the runtime.
+pub fn bind(listen: &Listen) -> Result<TcpListener, BindError> {
+    match listen {
+        Listen::At(address) => bind_at(*address),
+        Listen::Any(port) => {
+            let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port));
+            bind_at(both).or_else(|error| match error.source.kind() {
+                io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
+                _ => bind_at(SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port))),
+            })
+        }
+    }
+}
+
+fn bind_at(address: SocketAddr) -> Result<TcpListener, BindError> {
+    let bound = || {
+        let socket = if address.is_ipv6() {
+            TcpSocket::new_v6()?
+        } else {
+            TcpSocket::new_v4()?
+        };
+        // A restart must not wait for the connections of its predecessor to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().map_err(|source| BindError { address, source })
+}
+
+/// Serves until shut down.
+///
+/// All connections are futures of this one task, so that nothing is left behind when it ends.
+pub async fn serve(
+    listener: TcpListener,
+    snapshots: watch::Receiver<Snapshot>,
+    shutdown: CancellationToken,
+) {
+    let service = TowerToHyperService::new(routes::router(Arc::new(Answers::new(snapshots))));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let mut connections = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
+                Ok((stream, _)) => {
+                    // Answers are written at once; waiting for more only delays them.
+                    let _ = stream.set_nodelay(true);
+                    connections.push(http.serve_connection(TokioIo::new(stream), service.clone()));
+                }
+                Err(error) => {
+                    warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            // What a client did to its connection is its own matter.
+            Some(_) = connections.next() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

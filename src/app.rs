@@ -1,0 +1,228 @@
+//! Owns the wiring: the only place where the parts meet, where tasks are spawned and where their unexpected end ends the
+//! program. Decides nothing.
+
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::cli::run::Arguments;
+use crate::config::{Layer, Layers, Settings, load, resolve};
+use crate::process::{Processes, Signals};
+use crate::snapshot::Snapshot;
+use crate::supervisor::{self, Base, Dependencies};
+use crate::world::{Fold, View};
+use crate::{api, observe};
+use source::{PackageSource, Source};
+
+/// Wrong flags or settings: `EX_USAGE` of sysexits.
+pub const EXIT_USAGE: i32 = 64;
+/// HTTP cannot listen, or the like: `EX_UNAVAILABLE`.
+pub const EXIT_UNAVAILABLE: i32 = 69;
+/// A part of kubesup ended that must not: `EX_SOFTWARE`.
+pub const EXIT_INTERNAL: i32 = 70;
+
+/// Observations that wait for the fold; when it is full the sources wait, and with them their watches.
+const OBSERVATIONS: usize = 256;
+
+/// What the process was started with.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The environment, as far as it is UTF-8.
+    pub environment: BTreeMap<String, String>,
+    /// The host's name.
+    pub hostname: String,
+}
+
+/// Why kubesup ends before it has begun.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Wrong flags or settings: all of them.
+    #[error("{}", .0.join("\n"))]
+    Usage(Vec<String>),
+    /// Something that kubesup cannot do without.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl StartError {
+    /// The exit code.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            StartError::Usage(_) => EXIT_USAGE,
+            StartError::Unavailable(_) => EXIT_UNAVAILABLE,
+        }
+    }
+}
+
+/// Supervises until the service has ended. The exit code of kubesup.
+///
+/// Must run on a current-thread runtime: the thread that spawns is the one that reaps (`process`).
+pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32, StartError> {
+    // Signal handlers are in place before anything else: PID 1 has no default action for TERM.
+    let signals = Signals::open()
+        .map_err(|error| StartError::Unavailable(format!("cannot handle signals: {error}")))?;
+    let source = Source::of(&arguments, &surroundings)?;
+    let layers = layers(&arguments, &surroundings, &source)?;
+    let settings = resolve(&layers, None).map_err(usage)?;
+
+    let shutdown = CancellationToken::new();
+    let (snapshots, readers) = watch::channel(Snapshot::default());
+    let mut tasks = JoinSet::new();
+    let http = listen(&settings)?;
+    let address = http
+        .as_ref()
+        .and_then(|listener| listener.local_addr().ok());
+    if let Some(listener) = http {
+        let shutdown = shutdown.clone();
+        tasks.spawn(async move {
+            api::serve(listener, readers, shutdown).await;
+            "http"
+        });
+        // It answers before a client is built, which may read files and block.
+        tokio::task::yield_now().await;
+    }
+
+    let (observed, observations) = mpsc::channel(OBSERVATIONS);
+    let (wanted, wants) = watch::channel(BTreeSet::new());
+    let (view, views) = watch::channel(Arc::new(View::default()));
+    let fold = Fold::new(source.identity(), layers);
+    wanted.send_replace(fold.wanted());
+    let (base, bases) = watch::channel::<Base>(Ok(Arc::default()));
+    let environment = source.literal_environment();
+    let package = PackageSource {
+        directory: package_directory(&settings, &arguments),
+        command: arguments.command,
+    };
+    source
+        .start(&mut tasks, package, wants, observed, base, &shutdown)
+        .await?;
+    tasks.spawn(async move {
+        observe::run(fold, observations, wanted, view).await;
+        "view"
+    });
+
+    let service = supervisor::run(Dependencies {
+        views,
+        base: bases,
+        snapshots,
+        processes: Processes::new(),
+        signals,
+        settings,
+        http: address,
+        environment,
+        shutdown: shutdown.clone(),
+    });
+    let code = until_over(service, &mut tasks, &shutdown).await;
+    shutdown.cancel();
+    Ok(code)
+}
+
+/// Waits for the service's end. A task that ends before it is a defect: the service is stopped in order, then kubesup ends.
+async fn until_over(
+    service: impl Future<Output = i32>,
+    tasks: &mut JoinSet<&'static str>,
+    shutdown: &CancellationToken,
+) -> i32 {
+    tokio::pin!(service);
+    let mut broken = false;
+    loop {
+        tokio::select! {
+            code = &mut service => return if broken && code == 0 { EXIT_INTERNAL } else { code },
+            Some(ended) = tasks.join_next(), if !broken => {
+                match ended {
+                    Ok(name) => error!(task = name, "a part of kubesup ended unexpectedly; stopping the service"),
+                    Err(error) => error!(%error, "a part of kubesup failed; stopping the service"),
+                }
+                broken = true;
+                shutdown.cancel();
+            }
+        }
+    }
+}
+
+fn layers(
+    arguments: &Arguments,
+    surroundings: &Surroundings,
+    source: &Source,
+) -> Result<Layers, StartError> {
+    let mut problems = Vec::new();
+    let mut below_pod = vec![load::defaults()];
+    below_pod.extend(source.local_layer(&surroundings.environment));
+    let file = arguments.settings_file.clone().or_else(|| {
+        surroundings
+            .environment
+            .get("KUBESUP_CONFIG")
+            .map(PathBuf::from)
+    });
+    match file.map(|path| load::file(&path)).transpose() {
+        Ok(layer) => below_pod.extend(layer),
+        Err(more) => problems.extend(more),
+    }
+    // What the manifests give the container counts as its environment, below the real one.
+    let mut environment: BTreeMap<String, String> =
+        source.literal_environment().into_iter().collect();
+    environment.extend(surroundings.environment.clone());
+    let (environment, warnings) = load::environment(&environment);
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    let layers = Layers {
+        below_pod,
+        above_pod: vec![environment, arguments.flags.clone()],
+    };
+    if let Err(more) = resolve(&layers, None) {
+        problems.extend(more);
+    }
+    if problems.is_empty() {
+        Ok(layers)
+    } else {
+        Err(usage(problems))
+    }
+}
+
+fn usage(problems: Vec<crate::config::Problem>) -> StartError {
+    StartError::Usage(problems.iter().map(ToString::to_string).collect())
+}
+
+fn listen(settings: &Settings) -> Result<Option<TcpListener>, StartError> {
+    let Some(listen) = &settings.listen_http else {
+        return Ok(None);
+    };
+    let listener = api::bind(listen).map_err(|error| StartError::Unavailable(error.to_string()))?;
+    if let Ok(address) = listener.local_addr() {
+        info!(%address, "serving HTTP");
+    }
+    Ok(Some(listener))
+}
+
+/// The package directory: the setting's, or the manifests' folder when that is one too.
+fn package_directory(settings: &Settings, arguments: &Arguments) -> Option<PathBuf> {
+    let is_package = |path: &&PathBuf| {
+        ["default.toml", "hooks", "config"]
+            .iter()
+            .any(|part| path.join(part).exists())
+    };
+    let directory = settings
+        .package
+        .clone()
+        .or_else(|| arguments.manifests.as_ref().filter(is_package).cloned());
+    // Templates see it as `pkg.path`, and hooks may run elsewhere.
+    directory.map(|directory| std::path::absolute(&directory).unwrap_or(directory))
+}
+
+/// For `source`: a layer with one value for each key.
+fn layer(origin: crate::config::Origin, values: &[(crate::config::Key, String)]) -> Layer {
+    values
+        .iter()
+        .fold(Layer::new(origin), |layer, (key, value)| {
+            layer.with(*key, value.clone())
+        })
+}

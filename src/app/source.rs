@@ -1,0 +1,284 @@
+//! Owns the choice of where the view comes from, a cluster or manifests, and starts the tasks of that choice. Nothing
+//! after it knows the difference.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{StartError, Surroundings, layer};
+use crate::cli::run::Arguments;
+use crate::cluster::{self, client, identity};
+use crate::config::{Key, Layer, Origin};
+use crate::files::watching::Watching;
+use crate::manifests;
+use crate::package::{Package, directory, overlay};
+use crate::supervisor::Base;
+use crate::world::{Identity, Observation, WatchKey};
+
+/// Where the view comes from.
+pub(super) enum Source {
+    Cluster {
+        identity: Identity,
+        /// Large, and there is one of it.
+        access: Box<client::Access>,
+    },
+    Manifests {
+        identity: Identity,
+        path: PathBuf,
+        environment: BTreeMap<String, String>,
+    },
+}
+
+impl Source {
+    /// Manifests when `-f` names them, the cluster of `--kubeconfig`, else the cluster that this container is in.
+    pub(super) fn of(
+        arguments: &Arguments,
+        surroundings: &Surroundings,
+    ) -> Result<Source, StartError> {
+        let environment = &surroundings.environment;
+        let container = arguments
+            .container
+            .clone()
+            .or_else(|| environment.get("KUBESUP_CONTAINER").cloned());
+        if let Some(path) = &arguments.manifests {
+            let named = |name: &str, default: &str| {
+                environment
+                    .get(name)
+                    .cloned()
+                    .unwrap_or_else(|| default.to_owned())
+            };
+            let identity = Identity {
+                namespace: named("POD_NAMESPACE", "default"),
+                pod_name: named("POD_NAME", &surroundings.hostname),
+                pod_uid: None,
+                container,
+            };
+            // Broken manifests show later, where they can be mended while kubesup waits; a wrong path does not.
+            let literal = match manifests::load(path, &identity) {
+                Ok(objects) => objects.literal_environment(&identity),
+                Err(_) if path.exists() => BTreeMap::new(),
+                Err(errors) => {
+                    return Err(StartError::Usage(
+                        errors.iter().map(ToString::to_string).collect(),
+                    ));
+                }
+            };
+            return Ok(Source::Manifests {
+                identity,
+                path: path.clone(),
+                environment: literal,
+            });
+        }
+        let service_account = Path::new(identity::SERVICE_ACCOUNT);
+        let access = match &arguments.kubeconfig {
+            Some(file) => client::kubeconfig(file),
+            None => client::in_cluster(environment, service_account),
+        };
+        let files = identity::Files::read(service_account);
+        let who = identity::identify(
+            environment,
+            &files,
+            Some(&surroundings.hostname),
+            container.as_deref(),
+        );
+        let problems: Vec<String> = access
+            .as_ref()
+            .err()
+            .map(ToString::to_string)
+            .into_iter()
+            .chain(who.as_ref().err().map(ToString::to_string))
+            .collect();
+        match (access, who) {
+            (Ok(access), Ok(identity)) => Ok(Source::Cluster {
+                identity,
+                access: Box::new(access),
+            }),
+            _ => Err(StartError::Usage(problems)),
+        }
+    }
+
+    /// Who we are, for the fold. Of manifests the own Pod is the one that they give.
+    pub(super) fn identity(&self) -> Identity {
+        match self {
+            Source::Cluster { identity, .. } => identity.clone(),
+            Source::Manifests { identity, .. } => Identity {
+                pod_name: String::new(),
+                ..identity.clone()
+            },
+        }
+    }
+
+    /// What local mode changes in the defaults: nothing listens to the network, nothing is written outside the user's own.
+    pub(super) fn local_layer(&self, environment: &BTreeMap<String, String>) -> Option<Layer> {
+        let Source::Manifests { .. } = self else {
+            return None;
+        };
+        let root = match environment
+            .get("XDG_RUNTIME_DIR")
+            .filter(|directory| !directory.is_empty())
+        {
+            Some(directory) => format!("{directory}/kubesup"),
+            None => "./.kubesup".to_owned(),
+        };
+        Some(layer(
+            Origin::LocalMode,
+            &[
+                (Key::Root, root),
+                (Key::ListenHttp, "127.0.0.1:9631".to_owned()),
+            ],
+        ))
+    }
+
+    /// What the manifests give the own container, with literal values; in a cluster the kubelet has done that.
+    pub(super) fn literal_environment(&self) -> Vec<(String, String)> {
+        match self {
+            Source::Cluster { .. } => Vec::new(),
+            Source::Manifests { environment, .. } => environment.clone().into_iter().collect(),
+        }
+    }
+
+    /// Starts the tasks that observe, and the one that reads the package.
+    pub(super) async fn start(
+        self,
+        tasks: &mut JoinSet<&'static str>,
+        package: PackageSource,
+        wanted: watch::Receiver<BTreeSet<WatchKey>>,
+        observations: mpsc::Sender<Observation>,
+        base: watch::Sender<Base>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), StartError> {
+        drop(base.send_replace(package.read()));
+        let shutdown = shutdown.clone();
+        match self {
+            Source::Cluster { identity, access } => {
+                let connection = client::connect(*access, cluster::patience::Patience::default());
+                let connection = connection
+                    .await
+                    .map_err(|error| StartError::Usage(vec![error.to_string()]))?;
+                info!(server = %connection.server(), pod = %format!("{}/{}", identity.namespace, identity.pod_name), "watching");
+                let (freshness, _) = watch::channel(cluster::freshness::Freshness::default());
+                tasks.spawn(async move {
+                    cluster::watch::run(
+                        connection,
+                        identity,
+                        wanted,
+                        observations,
+                        freshness,
+                        shutdown,
+                    )
+                    .await;
+                    // In a cluster the package is an image's: it stays as it is.
+                    drop(base);
+                    "cluster"
+                });
+            }
+            Source::Manifests { identity, path, .. } => {
+                let folder = if path.is_dir() {
+                    path.clone()
+                } else {
+                    parent(&path)
+                };
+                let changes = Watching::start(vec![folder]);
+                let until = shutdown.clone();
+                tasks.spawn(async move {
+                    manifests::run(path, identity, wanted, observations, changes, until).await;
+                    "manifests"
+                });
+                if let Some(directory) = &package.directory {
+                    let changes = Watching::start(below(directory));
+                    tasks.spawn(async move {
+                        package.follow(base, changes, shutdown).await;
+                        "package"
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+        .to_owned()
+}
+
+/// A directory and those below it that are there now: notify's watches are not recursive, so that links are no trap.
+fn below(directory: &Path) -> Vec<PathBuf> {
+    let mut all = vec![directory.to_owned()];
+    for name in ["hooks", "config"] {
+        let mut next = vec![directory.join(name)];
+        while let Some(directory) = next.pop() {
+            let Ok(entries) = directory.read_dir() else {
+                continue;
+            };
+            next.extend(
+                entries
+                    .flatten()
+                    .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                    .map(|entry| entry.path()),
+            );
+            all.push(directory);
+        }
+    }
+    all
+}
+
+/// Where the package comes from, before ConfigMaps are laid over it.
+pub(super) struct PackageSource {
+    pub(super) directory: Option<PathBuf>,
+    pub(super) command: Vec<OsString>,
+}
+
+impl PackageSource {
+    /// Reads the package, or says everything that is wrong with it.
+    fn read(&self) -> Base {
+        let mut package = match &self.directory {
+            None => Package::default(),
+            Some(path) => {
+                let read = directory::read(path)
+                    .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+                for warning in &read.warnings {
+                    warn!("{warning}");
+                }
+                read.package
+            }
+        };
+        package.command = overlay::command_hook(&self.command);
+        Ok(Arc::new(package))
+    }
+
+    /// Reads it again whenever a file changes.
+    async fn follow(
+        self,
+        base: watch::Sender<Base>,
+        mut changes: Watching,
+        shutdown: CancellationToken,
+    ) {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = changes.changed() => {}
+            }
+            // An editor writes in several steps; what it leaves is read once.
+            tokio::time::sleep(EDITOR_PAUSE).await;
+            base.send_if_modified(|known| {
+                let read = self.read();
+                let differs = *known != read;
+                *known = read;
+                differs
+            });
+        }
+    }
+}
+
+/// Longer than the steps of an editor's save, shorter than anybody notices.
+const EDITOR_PAUSE: Duration = Duration::from_millis(20);

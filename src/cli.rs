@@ -1,0 +1,183 @@
+//! Owns the command line: flags to values, help, and one list of everything that is wrong. Never runs anything.
+
+pub mod run;
+
+use std::ffi::{OsStr, OsString};
+
+use clap::error::ErrorKind;
+
+use crate::config::keys;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// Supervise.
+    Run(Box<run::Arguments>),
+    /// Print this and end: help or version.
+    Print(String),
+}
+
+/// Reads the command line, program name included. The error lists every problem.
+pub fn parse(arguments: &[OsString]) -> Result<Invocation, Vec<String>> {
+    let command = command();
+    let (known, mut problems) = without_unknown_flags(&command, arguments);
+    match command.try_get_matches_from(known) {
+        Ok(matches) if problems.is_empty() => match matches.subcommand() {
+            Some(("run", matches)) => Ok(Invocation::Run(Box::new(run::arguments(matches)))),
+            _ => Err(vec![
+                "a command is missing; try kubesup run --help".to_owned(),
+            ]),
+        },
+        Ok(_) => Err(problems),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                Ok(Invocation::Print(error.render().to_string()))
+            }
+            _ => {
+                let text = error.render().to_string();
+                let reason = text
+                    .split("\n\nUsage")
+                    .next()
+                    .unwrap_or(&text)
+                    .trim_start_matches("error: ");
+                problems.push(reason.split_whitespace().collect::<Vec<_>>().join(" "));
+                Err(problems)
+            }
+        },
+    }
+}
+
+fn command() -> clap::Command {
+    clap::Command::new("kubesup")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A Kubernetes-native supervisor: watches its Pod, peers and ConfigMaps, renders, runs, reconfigures")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(run::command())
+}
+
+/// clap reports the first unknown flag only; here all are found, with suggestions, and left out of the rest.
+fn without_unknown_flags(
+    command: &clap::Command,
+    arguments: &[OsString],
+) -> (Vec<OsString>, Vec<String>) {
+    let subcommand = arguments
+        .get(1)
+        .and_then(|name| command.find_subcommand(name));
+    let flags = subcommand
+        .into_iter()
+        .flat_map(clap::Command::get_arguments)
+        .filter_map(clap::Arg::get_long);
+    let flags: Vec<&str> = flags.chain(["help", "version"]).collect();
+    let mut known = Vec::new();
+    let mut problems = Vec::new();
+    let mut rest = arguments.iter().peekable();
+    while let Some(argument) = rest.next() {
+        if argument == "--" {
+            known.push(argument.clone());
+            known.extend(rest.by_ref().cloned());
+            break;
+        }
+        let name = argument
+            .to_str()
+            .and_then(|text| text.strip_prefix("--"))
+            .map(|text| text.split('=').next().unwrap_or(text));
+        match name {
+            Some(name) if !flags.contains(&name) => {
+                problems.push(format!(
+                    "unknown flag --{name}{}",
+                    keys::hint(name, flags.iter().copied()).replace("mean ", "mean --")
+                ));
+                let has_value = !argument.to_string_lossy().contains('=');
+                rest.next_if(|next| has_value && !starts_with_dash(next));
+            }
+            _ => known.push(argument.clone()),
+        }
+    }
+    (known, problems)
+}
+
+fn starts_with_dash(argument: &OsStr) -> bool {
+    argument.as_encoded_bytes().first() == Some(&b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Key;
+
+    fn parse_words(words: &str) -> Result<Invocation, Vec<String>> {
+        parse(&words.split(' ').map(OsString::from).collect::<Vec<_>>())
+    }
+
+    fn run(words: &str) -> run::Arguments {
+        match parse_words(words) {
+            Ok(Invocation::Run(arguments)) => *arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn flags_become_settings_and_the_command_stays_as_it_is() {
+        let arguments = run(
+            "kubesup run -f dir --group blue --health-check-interval=5s -- nginx -g daemon off; --root",
+        );
+        assert_eq!(
+            arguments.manifests.as_deref(),
+            Some(std::path::Path::new("dir"))
+        );
+        assert_eq!(arguments.flags.values[&Key::Group].text, "blue");
+        assert_eq!(arguments.flags.values[&Key::HealthCheckInterval].text, "5s");
+        assert_eq!(
+            arguments.command,
+            ["nginx", "-g", "daemon", "off;", "--root"]
+        );
+    }
+
+    #[test]
+    fn every_unknown_flag_is_reported_with_a_suggestion() {
+        let problems =
+            parse_words("kubesup run --gruop x --listen-htp=y --frobnicate").expect_err("problems");
+        assert_eq!(
+            problems,
+            [
+                "unknown flag --gruop; did you mean --group?",
+                "unknown flag --listen-htp; did you mean --listen-http?",
+                "unknown flag --frobnicate"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_flag_without_its_value_is_a_problem_beside_the_others() {
+        let problems = parse_words("kubesup run --frobnicate --group").expect_err("problems");
+        assert_eq!(problems.len(), 2, "{problems:#?}");
+    }
+
+    #[test]
+    fn help_and_version_are_printed() {
+        for words in [
+            "kubesup --help",
+            "kubesup run --help",
+            "kubesup --version",
+            "kubesup",
+        ] {
+            assert!(
+                matches!(parse_words(words), Ok(Invocation::Print(_))),
+                "{words}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cluster_and_manifests_exclude_each_other() {
+        assert_eq!(
+            parse_words("kubesup run -f a --kubeconfig b")
+                .expect_err("problems")
+                .len(),
+            1
+        );
+    }
+}

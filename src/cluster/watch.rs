@@ -1,0 +1,173 @@
+//! Owns all watches: starts and stops them as the world wants them, on one connection and inside one task. Never keeps
+//! what they see, and never ends because the API server is away.
+//!
+//! A watch tells the world three things: all there is (`Reset`), what changed (`Apply`, `Delete`), and what stands in
+//! the way (`Trouble`). After a gap there is a `Reset` again, so that what was deleted meanwhile is missed by nobody.
+
+mod condition;
+mod follow;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::Api;
+use kube::runtime::watcher;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info_span};
+
+use super::client::Connection;
+use super::freshness::{Contact, Freshness};
+use super::target::Target;
+use crate::world::{Identity, Observation, WatchKey};
+use follow::Follow;
+
+/// Keeps up the watches in `wanted` and sends what they see. Ends at `shutdown`, or when nobody wants or takes
+/// observations any more; never by itself.
+///
+/// `observations` is bounded: when it is full the watches wait, the server's data waits in the connection's window, and
+/// nothing is lost. All watches are in the namespace of `identity`.
+pub async fn run(
+    connection: Connection,
+    identity: Identity,
+    mut wanted: watch::Receiver<BTreeSet<WatchKey>>,
+    observations: mpsc::Sender<Observation>,
+    freshness: watch::Sender<Freshness>,
+    shutdown: CancellationToken,
+) {
+    let source = Source {
+        connection,
+        identity,
+        observations,
+        freshness,
+    };
+    let mut running: BTreeMap<WatchKey, CancellationToken> = BTreeMap::new();
+    let mut watches = FuturesUnordered::new();
+    loop {
+        let keys = wanted.borrow_and_update().clone();
+        running.retain(|key, stop| {
+            let keep = keys.contains(key);
+            if !keep {
+                stop.cancel();
+                source.freshness.send_modify(|all| {
+                    all.watches.remove(key);
+                });
+            }
+            keep
+        });
+        for key in keys {
+            running.entry(key).or_insert_with_key(|key| {
+                let stop = CancellationToken::new();
+                watches.push(source.watch(key, stop.clone()));
+                stop
+            });
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = source.observations.closed() => return,
+            changed = wanted.changed() => if changed.is_err() { return },
+            // A watch that was stopped has ended.
+            Some(()) = watches.next() => {}
+        }
+    }
+}
+
+/// What all watches have in common.
+struct Source {
+    connection: Connection,
+    identity: Identity,
+    observations: mpsc::Sender<Observation>,
+    freshness: watch::Sender<Freshness>,
+}
+
+impl Source {
+    fn watch(&self, key: &WatchKey, stop: CancellationToken) -> BoxFuture<'static, ()> {
+        match key {
+            WatchKey::Pod => self.watch_pod(stop),
+            WatchKey::EndpointSlices { service } => self.watch_endpoint_slices(service, stop),
+            WatchKey::ConfigMap { name } => self.watch_config_map(name, stop),
+        }
+    }
+
+    /// Watches the own Pod by its name.
+    ///
+    /// # RBAC
+    ///
+    /// rbac: "" pods list,watch
+    fn watch_pod(&self, stop: CancellationToken) -> BoxFuture<'static, ()> {
+        let selected = by_name(&self.identity.pod_name);
+        self.follow::<Pod>(WatchKey::Pod, selected, Observation::Pods, stop)
+    }
+
+    /// Watches the EndpointSlices of one Service.
+    ///
+    /// # RBAC
+    ///
+    /// rbac: "discovery.k8s.io" endpointslices list,watch
+    fn watch_endpoint_slices(
+        &self,
+        service: &str,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, ()> {
+        let service = service.to_owned();
+        let key = WatchKey::EndpointSlices {
+            service: service.clone(),
+        };
+        let label = format!("kubernetes.io/service-name={service}");
+        let selected = watcher::Config::default().labels(&label);
+        let observe = move |delta| Observation::EndpointSlices {
+            service: service.clone(),
+            delta,
+        };
+        self.follow::<EndpointSlice>(key, selected, observe, stop)
+    }
+
+    /// Watches one ConfigMap by its name, so that a Role may grant it by `resourceNames`.
+    ///
+    /// # RBAC
+    ///
+    /// rbac: "" configmaps list,watch
+    fn watch_config_map(&self, name: &str, stop: CancellationToken) -> BoxFuture<'static, ()> {
+        let name = name.to_owned();
+        let key = WatchKey::ConfigMap { name: name.clone() };
+        let selected = by_name(&name);
+        let observe = move |delta| Observation::ConfigMaps {
+            name: name.clone(),
+            delta,
+        };
+        self.follow::<ConfigMap>(key, selected, observe, stop)
+    }
+
+    fn follow<K: follow::Watched>(
+        &self,
+        key: WatchKey,
+        selected: watcher::Config,
+        observe: impl Fn(crate::world::Delta<K>) -> Observation + Send + Sync + 'static,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, ()> {
+        let target = Target::new(key.clone(), &self.identity, self.connection.server());
+        let span = info_span!("watch", kind = target.kind(), object = target.object());
+        let contact = Contact::new(key, self.freshness.clone());
+        let client = self.connection.watching(contact.clone());
+        let follow = Follow::new(
+            target,
+            Api::namespaced(client, &self.identity.namespace),
+            selected,
+            Box::new(observe),
+            contact,
+            self.observations.clone(),
+            self.connection.patience().clone(),
+        );
+        Box::pin(follow.run(stop).instrument(span))
+    }
+}
+
+fn by_name(name: &str) -> watcher::Config {
+    watcher::Config::default().fields(&format!("metadata.name={name}"))
+}

@@ -1,0 +1,199 @@
+//! Owns kubesup's own settings: their keys, the layers they come from with provenance, and checks that report every
+//! problem at once. Never holds the supervised program's configuration (that is `package`), and reads files only in
+//! [`load`].
+
+pub mod duration;
+pub mod keys;
+pub mod load;
+pub mod resolve;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use keys::Key;
+pub use resolve::{Layer, Layers, Origin, Problem, resolve};
+
+/// All settings, resolved. `config/kubesup.yaml` documents each key and holds the defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The service's name.
+    pub name: String,
+    /// The service's group; `default` unless set.
+    pub group: String,
+    /// The service's version, from `app.kubernetes.io/version`.
+    pub version: String,
+    /// Alone or with a leader.
+    pub topology: Topology,
+    /// Whether binds gate the start.
+    pub binding_mode: BindingMode,
+    /// The Service whose EndpointSlices are the peers; without one the group is the own Pod alone.
+    pub service: Option<String>,
+    /// ConfigMaps that are the live configuration, lowest first.
+    pub config: Vec<ObjectRef>,
+    /// ConfigMaps whose keys are hooks.
+    pub hooks: Vec<ObjectRef>,
+    /// ConfigMaps whose keys are files of `config/`.
+    pub templates: Vec<ObjectRef>,
+    /// The package directory.
+    pub package: Option<PathBuf>,
+    /// Where rendered files go: `<root>/svc/<name>/`.
+    pub root: PathBuf,
+    /// Where HTTP listens; `None` when it is disabled.
+    pub listen_http: Option<Listen>,
+    /// How often the health check runs.
+    pub health_check_interval: Duration,
+    /// How long a health check may take.
+    pub health_check_timeout: Duration,
+    /// How long the `reconfigure` hook may take.
+    pub reconfigure_timeout: Duration,
+    /// How long the `post-stop` hook may take.
+    pub post_stop_timeout: Duration,
+    /// The first pause before a restart after a failure.
+    pub service_min_backoff_period: Duration,
+    /// The longest pause before a restart after a failure.
+    pub service_max_backoff_period: Duration,
+    /// A run longer than this resets the backoff.
+    pub service_restart_cooldown_period: Duration,
+    /// How many failures in which time end kubesup; `None`: no limit.
+    pub restart_budget: Option<RestartBudget>,
+    /// What the end of the main process means.
+    pub on_exit: OnExit,
+    /// How long the main process may take to stop; `None`: what the Pod's grace period leaves.
+    pub shutdown_timeout: Option<Duration>,
+    /// A signal that means stop, besides TERM, INT, QUIT and the Pod's own.
+    pub stop_signal: Option<i32>,
+    /// Changes are coalesced until nothing changed for this long …
+    pub settle_quiet: Duration,
+    /// … but no longer than this after the first.
+    pub settle_max: Duration,
+    /// A missing value in a template is an error.
+    pub strict: bool,
+}
+
+impl Settings {
+    /// What can follow from the own Pod, as text by key, for comparing and showing.
+    pub fn shown(&self) -> Vec<(Key, String)> {
+        let objects = |objects: &[ObjectRef]| {
+            objects
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(",")
+        };
+        vec![
+            (Key::Name, self.name.clone()),
+            (Key::Group, self.group.clone()),
+            (Key::Topology, format!("{:?}", self.topology).to_lowercase()),
+            (
+                Key::BindingMode,
+                format!("{:?}", self.binding_mode).to_lowercase(),
+            ),
+            (Key::Service, self.service.clone().unwrap_or_default()),
+            (Key::Config, objects(&self.config)),
+            (Key::Hooks, objects(&self.hooks)),
+            (Key::Templates, objects(&self.templates)),
+            (
+                Key::HealthCheckInterval,
+                format!("{:?}", self.health_check_interval),
+            ),
+            (
+                Key::HealthCheckTimeout,
+                format!("{:?}", self.health_check_timeout),
+            ),
+            (
+                Key::ReconfigureTimeout,
+                format!("{:?}", self.reconfigure_timeout),
+            ),
+            (
+                Key::PostStopTimeout,
+                format!("{:?}", self.post_stop_timeout),
+            ),
+            (
+                Key::ServiceMinBackoffPeriod,
+                format!("{:?}", self.service_min_backoff_period),
+            ),
+            (
+                Key::ServiceMaxBackoffPeriod,
+                format!("{:?}", self.service_max_backoff_period),
+            ),
+            (
+                Key::ServiceRestartCooldownPeriod,
+                format!("{:?}", self.service_restart_cooldown_period),
+            ),
+            (Key::OnExit, format!("{:?}", self.on_exit).to_lowercase()),
+            (Key::SettleQuiet, format!("{:?}", self.settle_quiet)),
+            (Key::SettleMax, format!("{:?}", self.settle_max)),
+            (Key::Strict, self.strict.to_string()),
+        ]
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.optional { "?" } else { "" };
+        let directory = if self.directory.is_empty() {
+            String::new()
+        } else {
+            format!("={}", self.directory)
+        };
+        write!(f, "{}{mark}{directory}", self.name)
+    }
+}
+
+/// Where HTTP listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listen {
+    /// Both address families on this port, IPv4 alone where there is no IPv6.
+    Any(u16),
+    /// Exactly here.
+    At(SocketAddr),
+}
+
+/// A ConfigMap named in an annotation: `name`, `name?` for one that may be missing, `name=sub/dir` for templates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectRef {
+    /// The object's name.
+    pub name: String,
+    /// May be missing.
+    pub optional: bool,
+    /// Where its keys go below `config/`; empty for the top.
+    pub directory: String,
+}
+
+/// Alone or with a leader, as in Habitat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topology {
+    /// Every member does the same.
+    Standalone,
+    /// One member leads.
+    Leader,
+}
+
+/// Whether unsatisfied binds hold back the first start, as in Habitat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BindingMode {
+    /// They do.
+    Strict,
+    /// They do not.
+    Relaxed,
+}
+
+/// What the end of the main process means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExit {
+    /// Start it again, with backoff.
+    Restart,
+    /// End with its code.
+    Exit,
+}
+
+/// How many failures in which time end kubesup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestartBudget {
+    /// This many failures …
+    pub failures: u32,
+    /// … within this time.
+    pub within: Duration,
+}

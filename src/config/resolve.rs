@@ -1,0 +1,531 @@
+//! Owns the resolution of layers into [`Settings`]: the highest layer that sets a key wins, and every problem is
+//! reported, each with where the value came from and what is allowed. Never reads a file or the environment.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::{
+    BindingMode, Key, Listen, ObjectRef, OnExit, RestartBudget, Settings, Topology, duration,
+};
+
+/// Where a value came from, for messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// `config/kubesup.yaml`, embedded.
+    Defaults,
+    /// What local mode changes in the defaults.
+    LocalMode,
+    /// A line of the file given with `--config`.
+    File(PathBuf),
+    /// The own Pod, as `namespace/name`.
+    Pod(String),
+    /// A `KUBESUP_` variable.
+    Environment,
+    /// A flag.
+    Flag,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Defaults => write!(f, "built-in defaults"),
+            Origin::LocalMode => write!(f, "local mode"),
+            Origin::File(path) => write!(f, "settings file {}", path.display()),
+            Origin::Pod(pod) => write!(f, "Pod {pod}"),
+            Origin::Environment => write!(f, "environment"),
+            Origin::Flag => write!(f, "flag"),
+        }
+    }
+}
+
+/// The values that one origin sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// Where they come from.
+    pub origin: Origin,
+    /// Value and, in a file, its line.
+    pub values: BTreeMap<Key, Value>,
+}
+
+/// A value as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// The text.
+    pub text: String,
+    /// Its line, counted from 1, in a file.
+    pub line: Option<usize>,
+}
+
+impl Layer {
+    /// An empty layer.
+    pub fn new(origin: Origin) -> Self {
+        Layer {
+            origin,
+            values: BTreeMap::new(),
+        }
+    }
+
+    /// Sets one value that has no line.
+    #[must_use]
+    pub fn with(mut self, key: Key, text: impl Into<String>) -> Self {
+        self.values.insert(
+            key,
+            Value {
+                text: text.into(),
+                line: None,
+            },
+        );
+        self
+    }
+}
+
+/// Layers, lowest first: defaults, local mode, file, own Pod, environment, flags.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Layers {
+    /// Defaults, local mode and the settings file.
+    pub below_pod: Vec<Layer>,
+    /// Environment and flags.
+    pub above_pod: Vec<Layer>,
+}
+
+/// Why the settings cannot be used: one problem of one value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {reason}")]
+pub struct Problem {
+    /// Where: `flag --group`, `settings file x.yaml, line 3`, `Pod shop/demo-0, annotation kubesup.dev/group`.
+    pub place: String,
+    /// What is wrong and what is allowed.
+    pub reason: String,
+}
+
+/// Resolves the layers, with what the own Pod says between them.
+pub fn resolve(layers: &Layers, pod: Option<&Layer>) -> Result<Settings, Vec<Problem>> {
+    let mut reader = Reader {
+        values: BTreeMap::new(),
+        problems: Vec::new(),
+    };
+    for layer in layers.below_pod.iter().chain(pod).chain(&layers.above_pod) {
+        for (key, value) in &layer.values {
+            reader.values.insert(*key, (&layer.origin, value));
+        }
+    }
+    let settings = read(&mut reader);
+    if reader.problems.is_empty() {
+        Ok(settings)
+    } else {
+        Err(reader.problems)
+    }
+}
+
+fn read(from: &mut Reader<'_>) -> Settings {
+    let settings = Settings {
+        name: from.word(Key::Name).unwrap_or_default(),
+        group: from
+            .word(Key::Group)
+            .unwrap_or_else(|| "default".to_owned()),
+        version: "0.0.0".to_owned(),
+        topology: from
+            .one_of(
+                Key::Topology,
+                &[
+                    ("standalone", Topology::Standalone),
+                    ("leader", Topology::Leader),
+                ],
+            )
+            .unwrap_or(Topology::Standalone),
+        binding_mode: from
+            .one_of(
+                Key::BindingMode,
+                &[
+                    ("strict", BindingMode::Strict),
+                    ("relaxed", BindingMode::Relaxed),
+                ],
+            )
+            .unwrap_or(BindingMode::Strict),
+        service: from.object_name(Key::Service),
+        config: from.objects(Key::Config, Directory::Refused),
+        hooks: from.objects(Key::Hooks, Directory::Refused),
+        templates: from.objects(Key::Templates, Directory::Allowed),
+        package: from.text(Key::Package).map(PathBuf::from),
+        root: from
+            .text(Key::Root)
+            .map_or_else(|| PathBuf::from("/kubesup"), PathBuf::from),
+        listen_http: from.listen(),
+        health_check_interval: from.positive(Key::HealthCheckInterval, 30),
+        health_check_timeout: from.positive(Key::HealthCheckTimeout, 60),
+        reconfigure_timeout: from.positive(Key::ReconfigureTimeout, 60),
+        post_stop_timeout: from.positive(Key::PostStopTimeout, 60),
+        service_min_backoff_period: from
+            .duration(Key::ServiceMinBackoffPeriod)
+            .unwrap_or_default(),
+        service_max_backoff_period: from
+            .duration(Key::ServiceMaxBackoffPeriod)
+            .unwrap_or_default(),
+        service_restart_cooldown_period: from
+            .duration(Key::ServiceRestartCooldownPeriod)
+            .unwrap_or(Duration::from_secs(300)),
+        restart_budget: from.budget(),
+        on_exit: from
+            .one_of(
+                Key::OnExit,
+                &[("restart", OnExit::Restart), ("exit", OnExit::Exit)],
+            )
+            .unwrap_or(OnExit::Restart),
+        shutdown_timeout: from.duration(Key::ShutdownTimeout),
+        stop_signal: from.signal(Key::StopSignal),
+        settle_quiet: from.duration(Key::SettleQuiet).unwrap_or_default(),
+        settle_max: from.duration(Key::SettleMax).unwrap_or_default(),
+        strict: from
+            .one_of(Key::Strict, &[("true", true), ("false", false)])
+            .unwrap_or(false),
+    };
+    if settings.topology == Topology::Leader {
+        from.problem(
+            Key::Topology,
+            "leader is not supported yet; use standalone".to_owned(),
+        );
+    }
+    settings
+}
+
+/// Whether a reference may name a directory (`name=sub/dir`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Directory {
+    Allowed,
+    Refused,
+}
+
+struct Reader<'a> {
+    values: BTreeMap<Key, (&'a Origin, &'a Value)>,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, key: Key, reason: String) {
+        let place = match self.values.get(&key) {
+            Some((Origin::Flag, _)) => format!("flag --{}", key.name()),
+            Some((Origin::Environment, _)) => {
+                format!("environment variable {}", key.environment_name())
+            }
+            Some((origin @ Origin::Pod(_), _)) => {
+                format!("{origin}, annotation kubesup.dev/{}", key.name())
+            }
+            Some((
+                origin,
+                Value {
+                    line: Some(line), ..
+                },
+            )) => format!("{origin}, line {line}, {}", key.name()),
+            Some((origin, _)) => format!("{origin}, {}", key.name()),
+            None => key.name().to_owned(),
+        };
+        self.problems.push(Problem { place, reason });
+    }
+
+    fn text(&self, key: Key) -> Option<&str> {
+        self.values
+            .get(&key)
+            .map(|(_, value)| value.text.trim())
+            .filter(|text| !text.is_empty())
+    }
+
+    /// A service's or group's name: `# @ .` and `/` would make the service group ambiguous (contract, vocabulary).
+    fn word(&mut self, key: Key) -> Option<String> {
+        let text = self.text(key)?.to_owned();
+        if text.contains(['#', '@', '.', '/']) || text.contains(char::is_whitespace) {
+            self.problem(
+                key,
+                format!("{text:?} may not hold `#`, `@`, `.`, `/` or white space"),
+            );
+        }
+        Some(text)
+    }
+
+    fn one_of<T: Copy>(&mut self, key: Key, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text(key)?.to_owned();
+        let found = choices
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, value)| *value);
+        if found.is_none() {
+            let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+            let hint = super::keys::hint(&text, names.iter().copied());
+            self.problem(
+                key,
+                format!("{text:?} is not one of {}{hint}", names.join(", ")),
+            );
+        }
+        found
+    }
+
+    fn duration(&mut self, key: Key) -> Option<Duration> {
+        let text = self.text(key)?.to_owned();
+        let flag = matches!(self.values.get(&key), Some((Origin::Flag, _)));
+        let parsed = if flag && key.is_seconds_in_habitat() {
+            duration::parse_or_seconds(&text)
+        } else {
+            duration::parse(&text)
+        };
+        parsed
+            .map_err(|error| self.problem(key, format!("{text:?} {error}")))
+            .ok()
+    }
+
+    fn positive(&mut self, key: Key, default_seconds: u64) -> Duration {
+        let value = self.duration(key);
+        if value == Some(Duration::ZERO) {
+            self.problem(key, "must be more than nothing".to_owned());
+        }
+        value.unwrap_or(Duration::from_secs(default_seconds))
+    }
+
+    fn budget(&mut self) -> Option<RestartBudget> {
+        let text = self.text(Key::RestartBudget)?.to_owned();
+        if text == "unlimited" {
+            return None;
+        }
+        let parsed = text.split_once('/').and_then(|(failures, within)| {
+            let failures = failures
+                .trim()
+                .parse()
+                .ok()
+                .filter(|failures| *failures > 0)?;
+            Some(RestartBudget {
+                failures,
+                within: duration::parse(within).ok()?,
+            })
+        });
+        if parsed.is_none() {
+            let reason = format!(
+                "{text:?} is neither `unlimited` nor a number of failures in a time, such as 5/5m"
+            );
+            self.problem(Key::RestartBudget, reason);
+        }
+        parsed
+    }
+
+    fn signal(&mut self, key: Key) -> Option<i32> {
+        let text = self.text(key)?.to_owned();
+        let signal = parse_signal(&text);
+        if signal.is_none() {
+            self.problem(
+                key,
+                format!("{text:?} is no signal; write a name such as QUIT or SIGQUIT, or a number"),
+            );
+        }
+        signal
+    }
+
+    fn listen(&mut self) -> Option<Listen> {
+        let text = self.text(Key::ListenHttp)?.to_owned();
+        if text == "none" {
+            return None;
+        }
+        match text.parse::<SocketAddr>() {
+            Ok(SocketAddr::V6(address)) if address.ip().is_unspecified() => {
+                Some(Listen::Any(address.port()))
+            }
+            Ok(address) => Some(Listen::At(address)),
+            Err(_) => {
+                let reason = format!(
+                    "{text:?} is no address with a port, such as [::]:9631 or 127.0.0.1:9631, nor `none`"
+                );
+                self.problem(Key::ListenHttp, reason);
+                None
+            }
+        }
+    }
+
+    fn object_name(&mut self, key: Key) -> Option<String> {
+        let text = self.text(key)?.to_owned();
+        if !is_object_name(&text) {
+            self.problem(key, format!("{text:?} is no name of a Kubernetes object"));
+        }
+        Some(text)
+    }
+
+    fn objects(&mut self, key: Key, directory: Directory) -> Vec<ObjectRef> {
+        let text = self.text(key).unwrap_or_default().to_owned();
+        let mut objects: Vec<ObjectRef> = Vec::new();
+        for item in text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+        {
+            let (name, sub_directory) = item.split_once('=').unwrap_or((item, ""));
+            let (name, optional) = name
+                .strip_suffix('?')
+                .map_or((name, false), |name| (name, true));
+            if !is_object_name(name) {
+                self.problem(key, format!("{item:?}: {name:?} is no name of a ConfigMap"));
+            } else if item.contains('=') && directory == Directory::Refused {
+                self.problem(
+                    key,
+                    format!("{item:?}: only kubesup.dev/templates takes NAME=DIR"),
+                );
+            } else if sub_directory
+                .split('/')
+                .any(|part| part == ".." || (part.is_empty() && !sub_directory.is_empty()))
+            {
+                self.problem(
+                    key,
+                    format!("{item:?}: {sub_directory:?} is no relative directory"),
+                );
+            } else if objects
+                .iter()
+                .any(|other| other.name == name && other.directory == sub_directory)
+            {
+                self.problem(key, format!("{item:?} is named twice"));
+            } else {
+                objects.push(ObjectRef {
+                    name: name.to_owned(),
+                    optional,
+                    directory: sub_directory.to_owned(),
+                });
+            }
+        }
+        objects
+    }
+}
+
+/// A DNS subdomain, as Kubernetes wants object names: at most 253 of `a-z 0-9 - .`, alphanumeric at the ends.
+fn is_object_name(name: &str) -> bool {
+    let alphanumeric = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= 253
+        && name
+            .bytes()
+            .all(|c| alphanumeric(c) || c == b'-' || c == b'.')
+        && name.bytes().next().is_some_and(alphanumeric)
+        && name.bytes().last().is_some_and(alphanumeric)
+}
+
+/// `TERM`, `SIGTERM` or `15`.
+pub fn parse_signal(text: &str) -> Option<i32> {
+    if let Ok(number) = text.parse::<i32>() {
+        return (1..=64).contains(&number).then_some(number);
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = if upper.starts_with("SIG") {
+        upper
+    } else {
+        format!("SIG{upper}")
+    };
+    Signal::from_str(&name).ok().map(|signal| signal as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+
+    fn layers(values: &[(Key, &str)]) -> Layers {
+        let flags = values
+            .iter()
+            .fold(Layer::new(Origin::Flag), |layer, (key, text)| {
+                layer.with(*key, *text)
+            });
+        Layers {
+            below_pod: vec![load::defaults()],
+            above_pod: vec![flags],
+        }
+    }
+
+    fn problems(values: &[(Key, &str)]) -> Vec<String> {
+        resolve(&layers(values), None)
+            .expect_err("problems")
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn the_embedded_defaults_resolve() {
+        let settings = resolve(&layers(&[]), None).expect("defaults");
+        assert_eq!(settings.group, "default");
+        assert_eq!(settings.listen_http, Some(Listen::Any(9631)));
+        assert_eq!(
+            settings.restart_budget,
+            Some(RestartBudget {
+                failures: 5,
+                within: Duration::from_secs(300)
+            })
+        );
+        assert_eq!(settings.settle_quiet, Duration::from_millis(50));
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_and_that_the_pod_and_that_the_file() {
+        let layer = |origin, text: &str| Layer::new(origin).with(Key::Group, text);
+        let pod = layer(Origin::Pod("shop/demo-0".into()), "pod");
+        let mut layers = Layers {
+            below_pod: vec![load::defaults(), layer(Origin::File("x".into()), "file")],
+            above_pod: vec![],
+        };
+        let group = |layers: &Layers, pod| resolve(layers, pod).expect("settings").group;
+        assert_eq!(group(&layers, None), "file");
+        assert_eq!(group(&layers, Some(&pod)), "pod");
+        layers
+            .above_pod
+            .push(layer(Origin::Environment, "environment"));
+        assert_eq!(group(&layers, Some(&pod)), "environment");
+        layers.above_pod.push(layer(Origin::Flag, "flag"));
+        assert_eq!(group(&layers, Some(&pod)), "flag");
+    }
+
+    #[test]
+    fn all_problems_come_at_once_each_with_its_place() {
+        let problems = problems(&[
+            (Key::HealthCheckInterval, "0s"),
+            (Key::OnExit, "restrat"),
+            (Key::RestartBudget, "five"),
+            (Key::ListenHttp, "9631"),
+            (Key::Config, "Demo, a=b, ok, ok"),
+        ]);
+        assert_eq!(problems.len(), 7, "{problems:#?}");
+        assert!(
+            problems
+                .iter()
+                .any(|p| p.starts_with("flag --on-exit: \"restrat\"")
+                    && p.ends_with("did you mean restart?"))
+        );
+    }
+
+    #[test]
+    fn references_keep_their_order_and_marks() {
+        let settings =
+            resolve(&layers(&[(Key::Templates, "b, a?=sub/dir")]), None).expect("settings");
+        assert_eq!(
+            settings.templates,
+            vec![
+                ObjectRef {
+                    name: "b".into(),
+                    optional: false,
+                    directory: String::new()
+                },
+                ObjectRef {
+                    name: "a".into(),
+                    optional: true,
+                    directory: "sub/dir".into()
+                },
+            ]
+        );
+        for bad in ["a=../x", "a=/x", "a=x//y"] {
+            assert_eq!(problems(&[(Key::Templates, bad)]).len(), 1, "{bad}");
+        }
+    }
+
+    #[test]
+    fn signals_have_names_and_numbers() {
+        assert_eq!(parse_signal("QUIT"), Some(3));
+        assert_eq!(parse_signal("sigterm"), Some(15));
+        assert_eq!(parse_signal("28"), Some(28));
+        assert_eq!(parse_signal("NOPE"), None);
+        assert_eq!(parse_signal("65"), None);
+    }
+}

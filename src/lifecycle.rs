@@ -1,0 +1,263 @@
+//! Owns the life of the service as a pure state machine: what to start, signal and kill, and when, from events and `now`.
+//! Never spawns, sleeps, reads a clock or logs: the supervisor executes its [`Command`]s and feeds [`Event`]s back.
+//!
+//! # Theory of operation
+//!
+//! The first rendering starts the service: `init`, then the main process, then health checks. A later rendering is compared
+//! with the last one that was *applied* (`plan::reaction`); the result is a `reconfigure`, a restart or nothing.
+//! Every way down, wanted or not, goes through `post-stop`, and from there to a new start, a backoff, or the end.
+//!
+//! ```text
+//!            ┌──────────────────────────── restart ◀───────────────────────────┐
+//!            ▼                                                                 │
+//! Waiting ─▶ Initializing ─▶ Running ─▶ Stopping ─▶ PostStop ─▶ BackingOff ────┤
+//!                 └────────────┴───────────┴──────────▲  └────▶ Finished       │
+//!                         ended by itself             └── (no backoff) ────────┘
+//! ```
+
+mod health;
+mod machine;
+mod reconfigure;
+mod restart;
+pub mod settle;
+pub mod status;
+mod stop;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{OnExit, RestartBudget};
+pub use machine::Lifecycle;
+use status::TerminationReason;
+
+/// A moment: monotonic time since the start of kubesup for decisions, unix seconds for what is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Since the start of kubesup.
+    pub mono: Duration,
+    /// Unix seconds.
+    pub wall: u64,
+}
+
+/// A rendering: path below the service directory (`hooks/run`, `config/app.conf`) to text.
+pub type Files = BTreeMap<String, String>;
+
+/// Something that runs as a process. At most one of each at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Job {
+    /// The `init` hook.
+    Init,
+    /// The main process.
+    Main,
+    /// The `post-run` hook.
+    PostRun,
+    /// The `health-check` hook.
+    HealthCheck,
+    /// The `reconfigure` hook.
+    Reconfigure,
+    /// The `post-stop` hook.
+    PostStop,
+}
+
+impl Job {
+    /// The hook's file name.
+    pub fn hook(self) -> &'static str {
+        match self {
+            Job::Init => "init",
+            Job::Main => "run",
+            Job::PostRun => "post-run",
+            Job::HealthCheck => "health-check",
+            Job::Reconfigure => "reconfigure",
+            Job::PostStop => "post-stop",
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A rendering is on disk. `members` is the size of the group, which spreads restarts.
+    Rendered {
+        /// The files as they are on disk now.
+        files: Arc<Files>,
+        /// Members of the group, self included.
+        members: usize,
+    },
+    /// The job that a command asked for has this pid.
+    Started {
+        /// Which.
+        job: Job,
+        /// Its pid.
+        pid: i32,
+    },
+    /// The job ended, or could not be started (code 126 or 127).
+    Ended {
+        /// Which.
+        job: Job,
+        /// Exit code; 128+n for signal n.
+        code: i32,
+    },
+    /// A stop signal came.
+    Stop {
+        /// The signal.
+        signal: i32,
+    },
+    /// The own Pod is being deleted: nothing is restarted any more, and the grace period runs.
+    Deleted {
+        /// How much of it there is, counted from now.
+        grace: Duration,
+    },
+    /// Time has passed; see [`Lifecycle::next_deadline`].
+    Tick,
+}
+
+/// What the supervisor is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Start this job; answered by `Started` or `Ended`.
+    Start(Job),
+    /// Send a signal to the job's process group.
+    Signal {
+        /// Which.
+        job: Job,
+        /// The signal.
+        signal: i32,
+    },
+    /// KILL the job's process group.
+    Kill(Job),
+    /// Tell the operator.
+    Tell(Notice),
+    /// Nothing runs any more: end kubesup with this code.
+    Finish {
+        /// The exit code.
+        code: i32,
+    },
+}
+
+/// What an operator wants to know, once each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The main process runs.
+    Started {
+        /// Its pid.
+        pid: i32,
+    },
+    /// The main process or `init` ended by itself.
+    Failed {
+        /// Which.
+        job: Job,
+        /// Exit code.
+        code: i32,
+    },
+    /// A new rendering asks for a restart, after this pause.
+    RestartDue {
+        /// Why.
+        reason: TerminationReason,
+        /// The pause that spreads a group's restarts.
+        after: Duration,
+    },
+    /// The main process is told to stop.
+    Stopping {
+        /// With this signal.
+        signal: i32,
+        /// KILL follows after this time.
+        grace: Duration,
+    },
+    /// The grace was over.
+    Killed(Job),
+    /// A hook took longer than it may.
+    TimedOut(Job),
+    /// The `reconfigure` hook succeeded.
+    Reconfigured,
+    /// The `reconfigure` hook failed and is tried again after this time.
+    ReconfigureFailed {
+        /// Exit code.
+        code: i32,
+        /// Time until the next try.
+        retry: Duration,
+    },
+    /// Another hook failed; nothing follows but this line.
+    HookFailed {
+        /// Which.
+        job: Job,
+        /// Exit code.
+        code: i32,
+    },
+    /// The next start comes after this time.
+    BackingOff(Duration),
+    /// Too many failures: kubesup ends with the child's code.
+    BudgetSpent {
+        /// The child's last code.
+        code: i32,
+    },
+    /// The health check's result changed.
+    Health(status::Health),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::Started { pid } => write!(f, "main process started, pid {pid}"),
+            Notice::Failed { job, code } => {
+                write!(f, "{} hook ended by itself with code {code}", job.hook())
+            }
+            Notice::RestartDue { reason, after } => {
+                write!(f, "restart in {after:.1?}: {}", reason.as_str())
+            }
+            Notice::Stopping { signal, grace } => write!(
+                f,
+                "stopping the main process with signal {signal}, KILL in {grace:.1?}"
+            ),
+            Notice::Killed(job) => write!(f, "{} did not stop in time and was killed", job.hook()),
+            Notice::TimedOut(job) => write!(f, "{} hook timed out and was killed", job.hook()),
+            Notice::Reconfigured => write!(f, "reconfigured"),
+            Notice::ReconfigureFailed { code, retry } => {
+                write!(
+                    f,
+                    "reconfigure hook failed with code {code}, next try in {retry:.1?}"
+                )
+            }
+            Notice::HookFailed { job, code } => {
+                write!(f, "{} hook failed with code {code}", job.hook())
+            }
+            Notice::BackingOff(time) => write!(f, "next start in {time:.1?}"),
+            Notice::BudgetSpent { code } => {
+                write!(f, "restart budget spent, ending with code {code}")
+            }
+            Notice::Health(health) => write!(f, "health is {health:?}"),
+        }
+    }
+}
+
+/// What the settings, the package and the own Pod say about the life cycle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// What the end of the main process means.
+    pub on_exit: OnExit,
+    /// The first pause before a restart after a failure.
+    pub min_backoff: Duration,
+    /// The longest one.
+    pub max_backoff: Duration,
+    /// A run longer than this resets the backoff.
+    pub cooldown: Duration,
+    /// How many failures in which time are the end.
+    pub budget: Option<RestartBudget>,
+    /// How often the health check runs.
+    pub health_interval: Duration,
+    /// How long a health check may take.
+    pub health_timeout: Duration,
+    /// How long `reconfigure` may take.
+    pub reconfigure_timeout: Duration,
+    /// How long `post-stop` may take.
+    pub post_stop_timeout: Duration,
+    /// How long the main process may take to stop, if that is said.
+    pub shutdown_timeout: Option<Duration>,
+    /// The Pod's grace period: a stop fits into it, hooks included.
+    pub grace: Duration,
+    /// The stop signal that the package names.
+    pub stop_signal: Option<i32>,
+    /// Seeds the jitter; any number but the same for all.
+    pub seed: u64,
+}

@@ -1,0 +1,67 @@
+//! The entrypoint: parse, prepare the process, run, end with the right code.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use kubesup::app::{self, StartError, Surroundings};
+use kubesup::cli::{self, Invocation};
+use kubesup::{log, process};
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let code = match cli::parse(&arguments) {
+        Ok(Invocation::Print(text)) => {
+            // A reader that has gone away is no failure of ours.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            0
+        }
+        Ok(Invocation::Run(arguments)) => run(*arguments).unwrap_or_else(|error| complain(&error)),
+        Err(problems) => complain(&StartError::Usage(problems)),
+    };
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+fn run(arguments: cli::run::Arguments) -> Result<i32, StartError> {
+    let unavailable = |what: &str, error: std::io::Error| {
+        StartError::Unavailable(format!("cannot {what}: {error}"))
+    };
+    process::close_inherited();
+    process::prepare().map_err(|error| unavailable("prepare the process", error))?;
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let surroundings = Surroundings {
+        environment: environment.collect(),
+        hostname: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+    };
+    log::start(
+        surroundings
+            .environment
+            .get("KUBESUP_LOG")
+            .map(String::as_str),
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .map_err(|error| unavailable("start the runtime", error))?;
+    let code = runtime.block_on(app::run(arguments, surroundings));
+    // Nothing that is left may hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+fn complain(error: &StartError) -> i32 {
+    let text = error.to_string();
+    let mut stderr = std::io::stderr().lock();
+    for line in text.lines() {
+        let _ = writeln!(stderr, "kubesup: {line}");
+    }
+    if error.exit_code() == app::EXIT_USAGE {
+        let _ = writeln!(stderr, "kubesup: see kubesup run --help");
+    }
+    error.exit_code()
+}

@@ -1,0 +1,257 @@
+//! Owns the objects of the manifests by kind, and what they look like to each watch. Other kinds are passed over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, PodTemplateSpec, Service};
+use k8s_openapi::api::discovery::v1::{EndpointPort, EndpointSlice};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::world::{Delta, Identity, Observation, WatchKey};
+
+/// Everything of the manifests that the world looks at.
+#[derive(Debug, Clone, Default)]
+pub struct Objects {
+    /// The own Pod, as it would be in a cluster.
+    pub own_pod: Option<Pod>,
+    /// Pods.
+    pub pods: Vec<Pod>,
+    /// What makes Pods.
+    pub workloads: Vec<Workload>,
+    /// ConfigMaps.
+    pub config_maps: Vec<ConfigMap>,
+    /// Services.
+    pub services: Vec<Service>,
+    /// EndpointSlices.
+    pub slices: Vec<EndpointSlice>,
+}
+
+/// A StatefulSet, Deployment, `DaemonSet` or Job: what of it makes the own Pod.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// `StatefulSet`, …
+    pub kind: &'static str,
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    /// `spec.serviceName` of a StatefulSet.
+    pub service_name: Option<String>,
+    /// The Pods' template.
+    pub template: PodTemplateSpec,
+}
+
+/// The label that ties an EndpointSlice to its Service.
+pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+
+impl Objects {
+    /// Takes in one document. The error says what does not fit.
+    pub(super) fn add(&mut self, value: Value) -> Result<(), String> {
+        let kind = value
+            .get("kind")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        match kind.as_str() {
+            "" => return Err("every manifest has a kind".to_owned()),
+            "Pod" => self.pods.push(read(value)?),
+            "ConfigMap" => self.config_maps.push(read(value)?),
+            "Service" => self.services.push(read(value)?),
+            "EndpointSlice" => self.slices.push(read(value)?),
+            "StatefulSet" => {
+                let set: StatefulSet = read(value)?;
+                let service_name = set.spec.as_ref().and_then(|spec| spec.service_name.clone());
+                self.workload(
+                    "StatefulSet",
+                    set.metadata,
+                    service_name,
+                    set.spec.map(|spec| spec.template),
+                );
+            }
+            "Deployment" => {
+                let deployment: Deployment = read(value)?;
+                self.workload(
+                    "Deployment",
+                    deployment.metadata,
+                    None,
+                    deployment.spec.map(|spec| spec.template),
+                );
+            }
+            "DaemonSet" => {
+                let set: DaemonSet = read(value)?;
+                self.workload(
+                    "DaemonSet",
+                    set.metadata,
+                    None,
+                    set.spec.map(|spec| spec.template),
+                );
+            }
+            "Job" => {
+                let job: Job = read(value)?;
+                self.workload(
+                    "Job",
+                    job.metadata,
+                    None,
+                    job.spec.map(|spec| spec.template),
+                );
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn workload(
+        &mut self,
+        kind: &'static str,
+        metadata: ObjectMeta,
+        service_name: Option<String>,
+        template: Option<PodTemplateSpec>,
+    ) {
+        let template = template.unwrap_or_default();
+        self.workloads.push(Workload {
+            kind,
+            metadata,
+            service_name,
+            template,
+        });
+    }
+
+    /// The literal values of the own container's `env`.
+    pub fn literal_environment(&self, identity: &Identity) -> BTreeMap<String, String> {
+        let containers = self
+            .own_pod
+            .iter()
+            .filter_map(|pod| pod.spec.as_ref())
+            .flat_map(|spec| &spec.containers);
+        let is_own = |container: &&Container| {
+            identity
+                .container
+                .as_ref()
+                .is_none_or(|name| *name == container.name)
+        };
+        let own = containers.filter(is_own).take(1);
+        own.flat_map(|container| container.env.iter().flatten())
+            .filter_map(|variable| Some((variable.name.clone(), variable.value.clone()?)))
+            .collect()
+    }
+
+    /// What each watch would see.
+    pub fn observations(&self, wanted: &BTreeSet<WatchKey>) -> Vec<Observation> {
+        wanted.iter().map(|watch| self.observation(watch)).collect()
+    }
+
+    fn observation(&self, watch: &WatchKey) -> Observation {
+        match watch {
+            WatchKey::Pod => {
+                Observation::Pods(Delta::Reset(self.own_pod.iter().cloned().collect()))
+            }
+            WatchKey::ConfigMap { name } => {
+                let named = self
+                    .config_maps
+                    .iter()
+                    .filter(|object| object.metadata.name.as_ref() == Some(name));
+                Observation::ConfigMaps {
+                    name: name.clone(),
+                    delta: Delta::Reset(named.cloned().collect()),
+                }
+            }
+            WatchKey::EndpointSlices { service } => Observation::EndpointSlices {
+                service: service.clone(),
+                delta: Delta::Reset(self.slices_of(service)),
+            },
+        }
+    }
+
+    /// The Service's slices; for a Service without any the empty one that the control plane would make.
+    fn slices_of(&self, service: &str) -> Vec<EndpointSlice> {
+        let is_its = |slice: &&EndpointSlice| {
+            slice
+                .metadata
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(SERVICE_NAME_LABEL))
+                .is_some_and(|name| name == service)
+        };
+        let slices: Vec<_> = self.slices.iter().filter(is_its).cloned().collect();
+        if !slices.is_empty() {
+            return slices;
+        }
+        let object = self
+            .services
+            .iter()
+            .find(|object| object.metadata.name.as_deref() == Some(service));
+        object
+            .map(|object| vec![empty_slice(service, object)])
+            .unwrap_or_default()
+    }
+}
+
+fn empty_slice(service: &str, object: &Service) -> EndpointSlice {
+    let ports = object
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.ports.as_ref())
+        .into_iter()
+        .flatten();
+    let ports = ports.map(|port| EndpointPort {
+        name: port.name.clone(),
+        port: Some(port.port),
+        ..EndpointPort::default()
+    });
+    EndpointSlice {
+        metadata: ObjectMeta {
+            name: Some(format!("{service}-local")),
+            labels: Some(BTreeMap::from([(
+                SERVICE_NAME_LABEL.to_owned(),
+                service.to_owned(),
+            )])),
+            ..ObjectMeta::default()
+        },
+        address_type: "IPv4".to_owned(),
+        ports: Some(ports.collect()),
+        endpoints: Vec::new(),
+    }
+}
+
+fn read<K: DeserializeOwned>(value: Value) -> Result<K, String> {
+    serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_service_without_slices_has_the_empty_one_and_a_missing_service_has_none() {
+        let mut objects = Objects::default();
+        objects.add(json!({"kind": "Service", "metadata": {"name": "demo"}, "spec": {"ports": [{"port": 80}]}})).expect("a Service");
+        assert_eq!(objects.slices_of("demo").len(), 1);
+        assert_eq!(objects.slices_of("other").len(), 0);
+    }
+
+    #[test]
+    fn slices_belong_to_a_service_by_their_label() {
+        let mut objects = Objects::default();
+        let slice = json!({"kind": "EndpointSlice", "metadata": {"name": "x", "labels": {SERVICE_NAME_LABEL: "demo"}}, "addressType": "IPv4", "endpoints": []});
+        objects.add(slice).expect("a slice");
+        assert_eq!(
+            objects.slices_of("demo")[0].metadata.name.as_deref(),
+            Some("x")
+        );
+    }
+
+    #[test]
+    fn a_wanted_config_map_that_is_not_there_is_seen_as_absent() {
+        let seen = Objects::default()
+            .observations(&BTreeSet::from([WatchKey::ConfigMap { name: "a".into() }]));
+        assert_eq!(
+            seen,
+            [Observation::ConfigMaps {
+                name: "a".into(),
+                delta: Delta::Reset(vec![])
+            }]
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! Owns the making of one [`Revision`]: a world and a package become merged configuration and rendered files, or the list
+//! of everything that is wrong. Pure; never writes a file, and never decides what a change causes.
+
+use std::sync::Arc;
+
+use crate::config::Settings;
+use crate::lifecycle::Files;
+use crate::package::{Package, layers, overlay};
+use crate::snapshot::Paths;
+use crate::template::{self, Strictness, Templates, context};
+use crate::world::World;
+
+/// A configuration that was accepted, and what it renders to.
+#[derive(Debug, Clone)]
+pub struct Revision {
+    /// The package with what ConfigMaps lay over it.
+    pub package: Arc<Package>,
+    /// The merged configuration.
+    pub cfg: serde_json::Value,
+    /// Rendered files by path below the service directory.
+    pub files: Arc<Files>,
+    /// What the operator should mend though it works, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Makes revisions; keeps the parsed templates as long as the package stays the same.
+#[derive(Debug, Default)]
+pub struct Revisions {
+    parsed: Option<Parsed>,
+}
+
+#[derive(Debug)]
+struct Parsed {
+    package: Arc<Package>,
+    strictness: Strictness,
+    templates: Templates,
+}
+
+impl Revisions {
+    /// Makes the revision of this world, or says everything that is wrong with it, one line each.
+    pub fn make(
+        &mut self,
+        world: &World,
+        base: &Package,
+        settings: &Settings,
+        paths: &Paths,
+    ) -> Result<Revision, Vec<String>> {
+        let package = with_facts(
+            overlay::overlay(base, &world.overlay).map_err(lines)?,
+            settings,
+        );
+        if package.run().is_none() {
+            return Err(vec![format!(
+                "package {} has no run hook: add hooks/run to it, name a ConfigMap with a key run in the annotation \
+                 kubesup.dev/hooks, or give a command after --",
+                package.facts.name
+            )]);
+        }
+        // Both at once: an operator who mends one wants to know of the other.
+        let layers = layers::merge(&package, &world.config);
+        let parsed = self.parse(package, settings);
+        let (layers, parsed) = match (layers, parsed) {
+            (Ok(layers), Ok(parsed)) => (layers, parsed),
+            (layers, parsed) => {
+                let mut problems = layers.err().map(lines).unwrap_or_default();
+                problems.extend(parsed.err().unwrap_or_default());
+                return Err(problems);
+            }
+        };
+        let input = context::Input {
+            world,
+            package: &parsed.package,
+            settings,
+            cfg: &layers.cfg,
+            paths,
+        };
+        let rendered = parsed
+            .templates
+            .render(context::build(&input, parsed.templates.reach()))
+            .map_err(lines)?;
+        Ok(Revision {
+            package: Arc::clone(&parsed.package),
+            cfg: layers.cfg,
+            files: Arc::new(rendered.files),
+            warnings: parsed.templates.warnings().to_vec(),
+        })
+    }
+
+    fn parse(&mut self, package: Package, settings: &Settings) -> Result<&Parsed, Vec<String>> {
+        let strictness = if settings.strict {
+            Strictness::Strict
+        } else {
+            Strictness::Lenient
+        };
+        let same = |parsed: &Parsed| parsed.strictness == strictness && *parsed.package == package;
+        if !self.parsed.as_ref().is_some_and(same) {
+            let templates = template::compile(&package, strictness).map_err(lines)?;
+            self.parsed = Some(Parsed {
+                package: Arc::new(package),
+                strictness,
+                templates,
+            });
+        }
+        self.parsed
+            .as_ref()
+            .ok_or_else(|| vec!["invariant: templates were just parsed".to_owned()])
+    }
+}
+
+/// What the settings say about the package.
+fn with_facts(mut package: Package, settings: &Settings) -> Package {
+    let facts = &mut package.facts;
+    facts.name.clone_from(&settings.name);
+    if facts.version.is_empty() || facts.version == NO_VERSION {
+        facts.version.clone_from(&settings.version);
+    }
+    if facts.origin.is_empty() {
+        "kubesup".clone_into(&mut facts.origin);
+    }
+    if facts.release.is_empty() {
+        facts.release = "0".repeat(RELEASE_DIGITS);
+    }
+    package
+}
+
+/// The version of what has none.
+const NO_VERSION: &str = "0.0.0";
+
+/// A Habitat release is a time to the second.
+const RELEASE_DIGITS: usize = 14;
+
+fn lines<E: ToString>(errors: Vec<E>) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}

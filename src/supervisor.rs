@@ -1,0 +1,347 @@
+//! Owns the loop that holds the parts together while the service lives: it renders what the view says, executes the life
+//! cycle's commands and feeds what happened back. Decides nothing that `revision`, `plan` or `lifecycle` can decide.
+
+mod accept;
+mod jobs;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Settings, resolve};
+use crate::lifecycle::settle::Settle;
+use crate::lifecycle::{Command, Event, Lifecycle, Notice, Now, Policy};
+use crate::package::Package;
+use crate::process::{Processes, Reaped, Signal, Signals};
+use crate::snapshot::{Paths, Snapshot};
+use crate::world::{Departing, View};
+use accept::Accepted;
+use jobs::Jobs;
+
+/// The package as its directory has it now, or why it cannot be read.
+pub type Base = Result<Arc<Package>, Vec<String>>;
+
+/// What the supervisor needs from the others.
+#[derive(Debug)]
+pub struct Dependencies {
+    /// What is observed.
+    pub views: watch::Receiver<Arc<View>>,
+    /// The package directory.
+    pub base: watch::Receiver<Base>,
+    /// Where readers look.
+    pub snapshots: watch::Sender<Snapshot>,
+    /// Children.
+    pub processes: Processes,
+    /// Signals to kubesup.
+    pub signals: Signals,
+    /// Settings until the own Pod is known.
+    pub settings: Settings,
+    /// Where HTTP listens.
+    pub http: Option<std::net::SocketAddr>,
+    /// Environment of hooks and of the main process besides the inherited one.
+    pub environment: Vec<(String, String)>,
+    /// Ends the loop from outside, when another part has failed: as a TERM.
+    pub shutdown: CancellationToken,
+}
+
+/// Runs the service until it has ended. The exit code of kubesup.
+pub async fn run(dependencies: Dependencies) -> i32 {
+    Supervisor::new(dependencies).run().await
+}
+
+struct Supervisor {
+    views: watch::Receiver<Arc<View>>,
+    base: watch::Receiver<Base>,
+    snapshots: watch::Sender<Snapshot>,
+    signals: Signals,
+    shutdown: CancellationToken,
+    start: Instant,
+    lifecycle: Lifecycle,
+    settle: Settle,
+    accepted: Accepted,
+    jobs: Jobs,
+    deleted: bool,
+    /// A storm of orphans: others have their turn, then reaping goes on.
+    reap_more: bool,
+    exit_code: Option<i32>,
+}
+
+/// How long the last output may take to leave.
+const FLUSH: Duration = Duration::from_millis(250);
+/// TERM, for an end that another part asks for.
+const TERM: i32 = 15;
+
+impl Supervisor {
+    fn new(dependencies: Dependencies) -> Self {
+        let Dependencies {
+            views,
+            base,
+            snapshots,
+            processes,
+            signals,
+            settings,
+            http,
+            environment,
+            shutdown,
+        } = dependencies;
+        let policy = policy(&settings, None, None);
+        Supervisor {
+            views,
+            base,
+            snapshots,
+            signals,
+            shutdown,
+            start: Instant::now(),
+            lifecycle: Lifecycle::new(policy),
+            settle: Settle::default(),
+            accepted: Accepted::new(settings, http),
+            jobs: Jobs {
+                processes,
+                running: FuturesUnordered::new(),
+                pids: Vec::new(),
+                environment,
+            },
+            deleted: false,
+            reap_more: false,
+            exit_code: None,
+        }
+    }
+
+    async fn run(mut self) -> i32 {
+        self.settle.changed(Duration::ZERO);
+        loop {
+            if let Some(code) = self.exit_code {
+                // A reader of ours that is stuck must not hold up the end.
+                let _ = tokio::time::timeout(FLUSH, self.jobs.processes.flush()).await;
+                return code;
+            }
+            let deadline = self.next_deadline();
+            tokio::select! {
+                Some((job, exit)) = self.jobs.running.next() => {
+                    let event = self.jobs.ended(job, &exit, self.accepted.files());
+                    self.feed(event);
+                }
+                signal = self.signals.recv() => self.on_signal(signal),
+                changed = self.views.changed() => {
+                    if changed.is_ok() { self.on_view() } else { self.shutdown.cancel() }
+                }
+                Ok(()) = self.base.changed() => self.settle.changed(self.now().mono),
+                () = self.shutdown.cancelled(), if !self.lifecycle.is_stopping() => self.feed(Event::Stop { signal: TERM }),
+                () = tokio::task::yield_now(), if self.reap_more => self.reap_more = self.jobs.reap() == Reaped::Some,
+                () = sleep_until(self.start, deadline) => self.on_time(),
+            }
+            self.publish();
+        }
+    }
+
+    fn now(&self) -> Now {
+        let wall = jiff::Timestamp::now().as_second();
+        Now {
+            mono: self.start.elapsed(),
+            wall: u64::try_from(wall).unwrap_or_default(),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        self.render_deadline()
+            .into_iter()
+            .chain(self.lifecycle.next_deadline())
+            .min()
+    }
+
+    fn render_deadline(&self) -> Option<Duration> {
+        let settings = self.accepted.settings();
+        // The first complete view is rendered at once.
+        let due = if self.accepted.is_first() {
+            self.settle.due(Duration::ZERO, Duration::ZERO)
+        } else {
+            self.settle.due(settings.settle_quiet, settings.settle_max)
+        };
+        due.into_iter().chain(self.accepted.retry_at()).min()
+    }
+
+    fn on_time(&mut self) {
+        let now = self.now().mono;
+        if self.render_deadline().is_some_and(|at| at <= now) {
+            self.render();
+        }
+        self.feed(Event::Tick);
+    }
+
+    fn on_view(&mut self) {
+        let view = self.views.borrow_and_update().clone();
+        self.settle.changed(self.now().mono);
+        if let Some(departing) = view.departing
+            && !self.deleted
+        {
+            self.deleted = true;
+            let grace = match departing {
+                Departing::Deleted { grace_seconds } => {
+                    Duration::from_secs(u64::try_from(grace_seconds).unwrap_or_default())
+                }
+                Departing::Gone => self.lifecycle.grace(),
+            };
+            info!(
+                ?departing,
+                "the own Pod is being deleted; nothing is restarted any more"
+            );
+            self.feed(Event::Deleted { grace });
+        }
+    }
+
+    fn on_signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Child => self.reap_more = self.jobs.reap() == Reaped::Some,
+            Signal::Hangup => {
+                info!("HUP: rendering anew");
+                self.accepted.forget_files();
+                self.render();
+            }
+            Signal::Stop(signal) => {
+                info!(signal, "stop signal");
+                self.feed(Event::Stop { signal });
+            }
+            Signal::Forward(signal) => self.jobs.forward(signal),
+        }
+    }
+
+    /// Renders the newest view and tells the life cycle, when there is something new that can be accepted.
+    fn render(&mut self) {
+        self.settle.done();
+        if self.lifecycle.is_ending() {
+            return;
+        }
+        let view = self.views.borrow().clone();
+        let base = self.base.borrow().clone();
+        let now = self.now().mono;
+        let Some(event) = self.accepted.render(&view, &base, now) else {
+            return;
+        };
+        if let Some(service) = self.accepted.service() {
+            let pod = &service.world.pod;
+            let policy = policy(&service.settings, Some(pod), Some(&service.package));
+            self.signals
+                .also_stop_at(stop_signals(&service.settings, pod));
+            self.lifecycle.set_policy(policy);
+        }
+        self.feed(event);
+    }
+
+    /// Feeds one event, executes what it asks for, and feeds back what that leads to.
+    fn feed(&mut self, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            for command in self.lifecycle.step(event, self.now()) {
+                match command {
+                    Command::Start(job) => events.push(self.jobs.start(job, &self.accepted)),
+                    Command::Signal { job, signal } => self.jobs.signal(job, signal),
+                    Command::Kill(job) => self.jobs.signal(job, KILL),
+                    Command::Tell(notice) => tell(&notice),
+                    Command::Finish { code } => self.exit_code = Some(code),
+                }
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let snapshot = Snapshot {
+            view: self.views.borrow().clone(),
+            service: self.accepted.service().cloned(),
+            status: self.lifecycle.status(),
+            rejections: self.accepted.rejections().to_vec(),
+            pending: self.accepted.pending(&self.views.borrow()),
+        };
+        self.snapshots.send_if_modified(|known| {
+            let changed = !known.is_same(&snapshot);
+            *known = snapshot;
+            changed
+        });
+    }
+}
+
+/// KILL.
+const KILL: i32 = 9;
+
+async fn sleep_until(start: Instant, deadline: Option<Duration>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(start + deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn tell(notice: &Notice) {
+    match notice {
+        Notice::Failed { .. }
+        | Notice::Killed(_)
+        | Notice::TimedOut(_)
+        | Notice::ReconfigureFailed { .. }
+        | Notice::HookFailed { .. }
+        | Notice::BudgetSpent { .. } => warn!("{notice}"),
+        _ => info!("{notice}"),
+    }
+}
+
+/// Signals that mean stop besides TERM, INT and QUIT: the setting's and the image's.
+fn stop_signals(settings: &Settings, pod: &crate::world::OwnPod) -> Vec<i32> {
+    let image = pod
+        .container
+        .stop_signal
+        .as_deref()
+        .and_then(resolve::parse_signal);
+    settings.stop_signal.into_iter().chain(image).collect()
+}
+
+/// What settings, own Pod and package say about the life cycle.
+fn policy(
+    settings: &Settings,
+    pod: Option<&crate::world::OwnPod>,
+    package: Option<&Package>,
+) -> Policy {
+    let grace = pod.map_or(crate::world::DEFAULT_GRACE_SECONDS, |pod| pod.grace_seconds);
+    let facts = package.map(|package| &package.facts);
+    Policy {
+        on_exit: settings.on_exit,
+        min_backoff: settings.service_min_backoff_period,
+        max_backoff: settings.service_max_backoff_period,
+        cooldown: settings.service_restart_cooldown_period,
+        budget: settings.restart_budget,
+        health_interval: settings.health_check_interval,
+        health_timeout: settings.health_check_timeout,
+        reconfigure_timeout: settings.reconfigure_timeout,
+        post_stop_timeout: settings.post_stop_timeout,
+        shutdown_timeout: settings.shutdown_timeout.or_else(|| {
+            facts
+                .and_then(|facts| facts.shutdown_timeout)
+                .map(Duration::from_secs)
+        }),
+        grace: Duration::from_secs(u64::try_from(grace).unwrap_or_default()),
+        stop_signal: facts
+            .and_then(|facts| facts.shutdown_signal.as_deref())
+            .and_then(resolve::parse_signal),
+        // Members of a group have different UIDs, so that they do not all pick the same moment.
+        seed: pod.map_or(1, |pod| {
+            pod.uid
+                .bytes()
+                .fold(u64::from(std::process::id()), |seed, byte| {
+                    seed.rotate_left(7) ^ u64::from(byte)
+                })
+        }),
+    }
+}
+
+/// `<root>/svc/<name>` and where HTTP listens.
+fn paths(settings: &Settings, http: Option<std::net::SocketAddr>) -> Paths {
+    // Hooks may run elsewhere; without a working directory a relative root stays what it is.
+    let root = std::path::absolute(&settings.root).unwrap_or_else(|_| settings.root.clone());
+    Paths {
+        svc: root.join("svc").join(&settings.name),
+        root,
+        http,
+    }
+}

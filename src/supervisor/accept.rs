@@ -1,0 +1,215 @@
+//! Owns what is in force: the service as it was last accepted, its files on disk, and why something newer was not.
+//! Never starts a process.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::{Base, paths};
+use crate::config::{Key, Settings};
+use crate::files::ServiceFiles;
+use crate::lifecycle::{Event, Files};
+use crate::revision::{Revision, Revisions};
+use crate::snapshot::{Paths, Service};
+use crate::world::{View, World};
+
+/// What could not be written is tried again after this time, in case the disk was full for a moment.
+const RETRY_WRITE: Duration = Duration::from_secs(5);
+
+/// What is in force.
+pub(super) struct Accepted {
+    /// The settings until the first view, then those of the start.
+    settings: Arc<Settings>,
+    pinned: bool,
+    http: Option<SocketAddr>,
+    revisions: Revisions,
+    service: Option<Arc<Service>>,
+    files: Option<ServiceFiles>,
+    /// The files as they were written last.
+    on_disk: Arc<Files>,
+    /// Somebody else may have changed them since.
+    stale: bool,
+    rejections: Vec<String>,
+    retry_at: Option<Duration>,
+}
+
+impl Accepted {
+    pub(super) fn new(settings: Settings, http: Option<SocketAddr>) -> Self {
+        Accepted {
+            settings: Arc::new(settings),
+            pinned: false,
+            http,
+            revisions: Revisions::default(),
+            service: None,
+            files: None,
+            on_disk: Arc::default(),
+            stale: true,
+            rejections: Vec::new(),
+            retry_at: None,
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Nothing has been accepted yet.
+    pub(super) fn is_first(&self) -> bool {
+        self.service.is_none()
+    }
+
+    pub(super) fn service(&self) -> Option<&Arc<Service>> {
+        self.service.as_ref()
+    }
+
+    pub(super) fn files(&self) -> Option<&ServiceFiles> {
+        self.files.as_ref()
+    }
+
+    /// The rendered text of a hook.
+    pub(super) fn hook_text(&self, hook: &str) -> Option<&str> {
+        self.on_disk
+            .get(&format!("hooks/{hook}"))
+            .map(String::as_str)
+    }
+
+    pub(super) fn rejections(&self) -> &[String] {
+        &self.rejections
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Duration> {
+        self.retry_at
+    }
+
+    /// What is on disk may have been changed by somebody else: it is compared again at the next render.
+    pub(super) fn forget_files(&mut self) {
+        self.stale = true;
+    }
+
+    /// Renders a view. What the life cycle is to know, when it was accepted; else the rejections say why not.
+    pub(super) fn render(&mut self, view: &View, base: &Base, now: Duration) -> Option<Event> {
+        self.retry_at = None;
+        let world = view.world.as_ref()?;
+        if !self.pinned {
+            self.settings = Arc::clone(view.settings.as_ref()?);
+            self.pinned = true;
+        }
+        let paths = paths(&self.settings, self.http);
+        let made = match base {
+            Ok(base) => self.revisions.make(world, base, &self.settings, &paths),
+            Err(problems) => Err(problems.clone()),
+        };
+        let written = made.and_then(|revision| {
+            self.write(&revision, &paths)
+                .inspect_err(|_| self.retry_at = Some(now + RETRY_WRITE))?;
+            Ok(revision)
+        });
+        match written {
+            Ok(revision) => Some(self.accept(world, revision, paths)),
+            Err(problems) => {
+                self.reject(problems);
+                None
+            }
+        }
+    }
+
+    fn write(&mut self, revision: &Revision, paths: &Paths) -> Result<(), Vec<String>> {
+        let line = |error: crate::files::FilesError| vec![error.to_string()];
+        let files = match &mut self.files {
+            Some(files) => files,
+            None => self
+                .files
+                .insert(ServiceFiles::open(paths.svc.clone(), None).map_err(line)?),
+        };
+        if self.stale || self.on_disk != revision.files {
+            let written = files.write(&revision.files).map_err(line)?;
+            for path in &written.written {
+                info!(%path, "written");
+            }
+            for path in &written.removed {
+                info!(%path, "removed");
+            }
+            self.stale = false;
+            self.on_disk = Arc::clone(&revision.files);
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, world: &Arc<World>, revision: Revision, paths: Paths) -> Event {
+        for warning in &revision.warnings {
+            warn!("{warning}");
+        }
+        if !std::mem::take(&mut self.rejections).is_empty() {
+            info!("configuration accepted again");
+        }
+        let changed = self
+            .service
+            .as_ref()
+            .is_none_or(|service| service.cfg != revision.cfg);
+        let incarnation = self
+            .service
+            .as_ref()
+            .map_or(0, |service| service.incarnation)
+            + u64::from(changed);
+        if changed {
+            info!(incarnation, "configuration accepted");
+        } else {
+            debug!(incarnation, "rendered");
+        }
+        let members = world
+            .members
+            .values()
+            .filter(|member| !member.terminating)
+            .count();
+        self.service = Some(Arc::new(Service {
+            settings: Arc::clone(&self.settings),
+            package: revision.package,
+            world: Arc::clone(world),
+            cfg: revision.cfg,
+            incarnation,
+            paths,
+        }));
+        Event::Rendered {
+            files: revision.files,
+            members,
+        }
+    }
+
+    fn reject(&mut self, problems: Vec<String>) {
+        if self.rejections != problems {
+            for problem in &problems {
+                warn!("not accepted: {problem}");
+            }
+            self.rejections = problems;
+        }
+    }
+
+    /// Settings that the own Pod has now but not at the start, and that are not followed.
+    pub(super) fn pending(&self, view: &View) -> Vec<String> {
+        let (true, Some(settings)) = (self.pinned, &view.settings) else {
+            return Vec::new();
+        };
+        if **settings == *self.settings {
+            return Vec::new();
+        }
+        let live = [Key::Config, Key::Hooks, Key::Templates];
+        let shown = |settings: &Settings| -> BTreeMap<&str, String> {
+            settings
+                .shown()
+                .into_iter()
+                .filter(|(key, _)| !live.contains(key))
+                .map(|(key, text)| (key.name(), text))
+                .collect()
+        };
+        let (old, new) = (shown(&self.settings), shown(settings));
+        let differs = new.iter().filter(|(key, text)| old.get(*key) != Some(text));
+        differs
+            .map(|(key, text)| {
+                format!("{key} is {text} in the own Pod now; it is read at the next start")
+            })
+            .collect()
+    }
+}

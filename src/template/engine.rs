@@ -1,0 +1,102 @@
+//! Owns one Handlebars registry with Habitat's settings: no escaping, all helpers, lenient unless told otherwise. Never lets
+//! a template crash the program: nesting is bounded, and a panic becomes an error.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use handlebars::{Context, Handlebars, Template};
+
+use super::error::TemplateError;
+use super::{helpers, nesting, partials};
+use crate::package::Source;
+
+/// What a missing value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// An empty string, as in Habitat.
+    Lenient,
+    /// An error.
+    Strict,
+}
+
+/// Templates that can include each other.
+#[derive(Debug)]
+pub(super) struct Registry {
+    directory: &'static str,
+    handlebars: Handlebars<'static>,
+    /// Name to what messages call it.
+    origins: BTreeMap<String, String>,
+}
+
+impl Registry {
+    pub(super) fn new(directory: &'static str, strictness: Strictness) -> Self {
+        let mut handlebars = Handlebars::new();
+        handlebars.register_escape_fn(handlebars::no_escape);
+        handlebars.set_strict_mode(strictness == Strictness::Strict);
+        helpers::register(&mut handlebars);
+        Registry {
+            directory,
+            handlebars,
+            origins: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, name: &str, source: &Source) -> Result<(), TemplateError> {
+        if let Err(line) = nesting::check(&source.text) {
+            return Err(TemplateError::TooDeep {
+                origin: source.origin.clone(),
+                line,
+            });
+        }
+        let parsed = catch_unwind(|| Template::compile_with_name(&source.text, name.to_owned()));
+        let template = match parsed {
+            Ok(Ok(template)) => template,
+            Ok(Err(error)) => return Err(TemplateError::parse(&source.origin, &error)),
+            Err(_) => {
+                return Err(TemplateError::Panic {
+                    origin: source.origin.clone(),
+                });
+            }
+        };
+        self.handlebars.register_template(name, template);
+        self.origins.insert(name.to_owned(), source.origin.clone());
+        Ok(())
+    }
+
+    /// Refuses partials that include each other in a circle: rendering them would never end.
+    pub(super) fn check_partials(&self) -> Result<(), TemplateError> {
+        match partials::circle(self.handlebars.get_templates()) {
+            None => Ok(()),
+            Some(name) => {
+                let origin = self.origins.get(&name).cloned().unwrap_or(name);
+                Err(TemplateError::Circle { origin })
+            }
+        }
+    }
+
+    pub(super) fn render(
+        &self,
+        context: &Context,
+        files: &mut BTreeMap<String, String>,
+        errors: &mut Vec<TemplateError>,
+    ) {
+        for (name, origin) in &self.origins {
+            let render = || self.handlebars.render_with_context(name, context);
+            match catch_unwind(AssertUnwindSafe(render)) {
+                Ok(Ok(text)) => {
+                    files.insert(format!("{}/{name}", self.directory), text);
+                }
+                Ok(Err(error)) => {
+                    let part = error
+                        .template_name
+                        .as_ref()
+                        .and_then(|name| self.origins.get(name));
+                    errors.push(TemplateError::render(part.unwrap_or(origin), &error));
+                }
+                Err(_) => errors.push(TemplateError::Panic {
+                    origin: origin.clone(),
+                }),
+            }
+        }
+    }
+}

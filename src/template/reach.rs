@@ -1,0 +1,82 @@
+//! Owns the question which trees of the context some template can reach, so that thousands of members are not built for
+//! nobody. Conservative: what is unclear reaches everything.
+
+/// Which of the costly trees can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// `svc`, with its members.
+    pub svc: bool,
+    /// `kube`, with its endpoints.
+    pub kube: bool,
+}
+
+impl Reach {
+    /// What these templates can reach.
+    pub fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Reach {
+        let mut reach = Reach {
+            svc: false,
+            kube: false,
+        };
+        for text in texts {
+            for inside in text.split("{{").skip(1) {
+                let inside = inside.split("}}").next().unwrap_or_default();
+                let unclear = is_unclear(inside);
+                reach.svc |= unclear || words(inside).any(|word| word == "svc");
+                reach.kube |= unclear || words(inside).any(|word| word == "kube");
+            }
+        }
+        reach
+    }
+}
+
+fn words(inside: &str) -> impl Iterator<Item = &str> {
+    inside
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+}
+
+/// Whether the whole context, or a computed part of it, may be meant.
+fn is_unclear(inside: &str) -> bool {
+    let whole = |word: &str| matches!(word, "this" | "root" | "lookup");
+    let is_path_alone = |part: &str| matches!(part, "." | ".." | "./" | "../");
+    let parts = inside.split(|c: char| {
+        c.is_whitespace() || matches!(c, '(' | ')' | '~' | '{' | '}' | '=' | '#' | '|')
+    });
+    words(inside).any(whole) || parts.into_iter().any(is_path_alone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reach(text: &str) -> (bool, bool) {
+        let reach = Reach::of([text].into_iter());
+        (reach.svc, reach.kube)
+    }
+
+    #[test]
+    fn only_what_is_named_is_reached() {
+        assert_eq!(reach("svc and kube outside {{cfg.port}}"), (false, false));
+        assert_eq!(
+            reach("{{#each svc.members}}{{sys.ip}}{{/each}}"),
+            (true, false)
+        );
+        assert_eq!(reach("{{kube.pod.name}}"), (false, true));
+        assert_eq!(reach("{{toJson ../svc}}{{[kube]}}"), (true, true));
+    }
+
+    #[test]
+    fn what_is_unclear_reaches_everything() {
+        for text in [
+            "{{toJson this}}",
+            "{{toJson .}}",
+            "{{#each .}}x{{/each}}",
+            "{{@root.x}}",
+            "{{lookup . name}}",
+            "{{> part ..}}",
+            "{{toJson (default \"\" .)}}",
+        ] {
+            assert_eq!(reach(text), (true, true), "{text}");
+        }
+    }
+}

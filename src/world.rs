@@ -1,0 +1,165 @@
+//! Owns the one picture of the cluster: folds observations into immutable snapshots ([`World`]), and says which
+//! watches it needs and what is still missing. Never talks to an API server, never reads a clock or a file.
+//!
+//! Data comes in as [`Observation`]s, from `cluster` or from `manifests`, and leaves as a [`View`].
+//! The order in which observations arrive does not matter: the same objects give the same `World`, byte for byte.
+
+pub mod config_map;
+pub mod fold;
+pub mod members;
+pub mod pod;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use serde::Serialize;
+
+use crate::config::Settings;
+pub use fold::Fold;
+pub use members::{Member, stable_id};
+pub use pod::{Container, DEFAULT_GRACE_SECONDS, OwnPod};
+
+/// A change of the objects behind one watch. `Reset` replaces all that was known, so that what went away
+/// during a gap is gone here too.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delta<K> {
+    /// These are all the objects there are.
+    Reset(Vec<K>),
+    /// This object is new or changed.
+    Apply(Box<K>),
+    /// This object is gone.
+    Delete(Box<K>),
+}
+
+/// One thing seen by a source. The only input of the world.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observation {
+    /// The own Pod (a watch with a field selector on its name).
+    Pods(Delta<Pod>),
+    /// The EndpointSlices of the own Service.
+    EndpointSlices {
+        /// The Service whose slices these are.
+        service: String,
+        /// What changed.
+        delta: Delta<EndpointSlice>,
+    },
+    /// One ConfigMap, watched by name.
+    ConfigMaps {
+        /// Its name, known even when it does not exist.
+        name: String,
+        /// What changed.
+        delta: Delta<ConfigMap>,
+    },
+    /// A watch cannot be kept up. What it told before stays valid.
+    Trouble {
+        /// Which watch.
+        watch: WatchKey,
+        /// What failed, which object, why and what to do, in one line; `None` when it works again.
+        problem: Option<String>,
+    },
+}
+
+/// Names one watch: what it looks at and how narrowly. All are in the own Pod's namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WatchKey {
+    /// The own Pod, by name (`metadata.name` field selector).
+    Pod,
+    /// The EndpointSlices of one Service (`kubernetes.io/service-name` label selector).
+    EndpointSlices {
+        /// The Service's name.
+        service: String,
+    },
+    /// One ConfigMap by name.
+    ConfigMap {
+        /// The ConfigMap's name.
+        name: String,
+    },
+}
+
+impl fmt::Display for WatchKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WatchKey::Pod => write!(f, "own Pod"),
+            WatchKey::EndpointSlices { service } => {
+                write!(f, "EndpointSlices of Service {service}")
+            }
+            WatchKey::ConfigMap { name } => write!(f, "ConfigMap {name}"),
+        }
+    }
+}
+
+/// What is known of the own Pod before anything was read from the API server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// The Pod's namespace.
+    pub namespace: String,
+    /// The Pod's name; empty when the source gives one Pod only, whatever it is called (manifests).
+    pub pod_name: String,
+    /// The Pod's UID, when the environment or the token tells it. A Pod of this name with another UID is not ours.
+    pub pod_uid: Option<String>,
+    /// The container that kubesup runs in, when known.
+    pub container: Option<String>,
+}
+
+/// One immutable snapshot of all that was observed. The only input of a render, with the package.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct World {
+    /// The own Pod.
+    pub pod: OwnPod,
+    /// All endpoints of the group, those that depart included, ordered by `member_id`. Self is always there.
+    pub members: BTreeMap<String, Member>,
+    /// The live configuration's ConfigMaps, in the order in which they are merged.
+    pub config: Vec<Document>,
+    /// Files that ConfigMaps add to the package or replace in it, by path: `hooks/run`, `config/sub/app.conf`.
+    pub overlay: BTreeMap<String, OverlayFile>,
+}
+
+/// The data of one ConfigMap that serves as live configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Document {
+    /// How messages name it: `ConfigMap shop/demo-config`.
+    pub object: String,
+    /// Its `data` and `binaryData` by key.
+    pub data: BTreeMap<String, Vec<u8>>,
+}
+
+/// One file of the package that came from a ConfigMap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OverlayFile {
+    /// How messages name it: `ConfigMap shop/demo-hooks, key run`.
+    pub object: String,
+    /// The file's bytes.
+    pub content: Vec<u8>,
+}
+
+/// What is known at one moment: the world when it is complete, and what stands in the way.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct View {
+    /// The snapshot; `None` until everything that is needed has been seen once.
+    pub world: Option<Arc<World>>,
+    /// The settings that follow from the own Pod; `None` until it has been seen.
+    pub settings: Option<Arc<Settings>>,
+    /// What is missing or broken, one line each, as for `/readyz?verbose`.
+    pub problems: Vec<String>,
+    /// The same for watches that cannot be kept up though everything was seen once: the view may be old.
+    pub troubles: BTreeMap<WatchKey, String>,
+    /// Annotations of the own Pod that mean nothing, one line each.
+    pub warnings: Vec<String>,
+    /// The own Pod is being deleted, or is gone.
+    pub departing: Option<Departing>,
+}
+
+/// Why the own Pod will not come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departing {
+    /// It has a `deletionTimestamp`.
+    Deleted {
+        /// `deletionGracePeriodSeconds`.
+        grace_seconds: i64,
+    },
+    /// It is gone, or another Pod has its name.
+    Gone,
+}

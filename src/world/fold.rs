@@ -1,0 +1,648 @@
+//! Owns the fold of observations into a [`View`]: what has been seen, what is wanted, what is missing. Never drops a
+//! world once it was complete: a ConfigMap that goes away while in use is a problem, and its last content stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+
+use super::config_map::Watched;
+use super::members::{self, Slice};
+use super::{
+    Delta, Departing, Document, Identity, Observation, OverlayFile, OwnPod, View, WatchKey, World,
+    pod,
+};
+use crate::config::{Layer, Layers, ObjectRef, Settings, resolve};
+
+/// Everything observed so far.
+#[derive(Debug)]
+pub struct Fold {
+    identity: Identity,
+    layers: Layers,
+    pod: PodState,
+    slices: BTreeMap<String, BTreeMap<String, Slice>>,
+    config_maps: BTreeMap<String, Watched>,
+    troubles: BTreeMap<WatchKey, String>,
+    /// The newest complete world; shared, so that an unchanged one is the same `Arc`.
+    world: Option<Arc<World>>,
+    settings: Option<Arc<Settings>>,
+}
+
+/// What is known of the own Pod.
+#[derive(Debug)]
+enum PodState {
+    /// Not seen yet.
+    Unknown,
+    /// The API server says that there is none.
+    Absent,
+    /// There is one, but it is not usable: the reason.
+    Unusable(String),
+    /// There it is.
+    Present(Box<Present>),
+}
+
+#[derive(Debug)]
+struct Present {
+    own: OwnPod,
+    layer: Layer,
+    warnings: Vec<String>,
+    deleted: bool,
+}
+
+impl Fold {
+    /// Nothing seen yet. The layers are all settings but the own Pod's.
+    pub fn new(identity: Identity, layers: Layers) -> Self {
+        Fold {
+            identity,
+            layers,
+            pod: PodState::Unknown,
+            slices: BTreeMap::new(),
+            config_maps: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+            world: None,
+            settings: None,
+        }
+    }
+
+    /// Takes in one observation.
+    pub fn apply(&mut self, observation: Observation) {
+        match observation {
+            Observation::Pods(delta) => self.apply_pods(delta),
+            Observation::EndpointSlices { service, delta } => self.apply_slices(service, delta),
+            Observation::ConfigMaps { name, delta } => self.apply_config_map(name, delta),
+            Observation::Trouble {
+                watch,
+                problem: Some(problem),
+            } => {
+                self.troubles.insert(watch, problem);
+            }
+            Observation::Trouble {
+                watch,
+                problem: None,
+            } => {
+                self.troubles.remove(&watch);
+            }
+        }
+        self.forget_what_is_not_wanted();
+    }
+
+    /// The watches that are needed now. The own Pod says which others.
+    pub fn wanted(&self) -> BTreeSet<WatchKey> {
+        let mut wanted = BTreeSet::from([WatchKey::Pod]);
+        if let Some(settings) = &self.settings {
+            wanted.extend(
+                settings
+                    .service
+                    .iter()
+                    .map(|service| WatchKey::EndpointSlices {
+                        service: service.clone(),
+                    }),
+            );
+            wanted.extend(references(settings).map(|object| WatchKey::ConfigMap {
+                name: object.name.clone(),
+            }));
+        }
+        wanted
+    }
+
+    /// What is known now.
+    pub fn view(&mut self) -> View {
+        let mut problems = Vec::new();
+        if let Some(world) = self.build(&mut problems)
+            && self.world.as_deref() != Some(&world)
+        {
+            self.world = Some(Arc::new(world));
+        }
+        View {
+            world: self.world.clone(),
+            settings: self.settings.clone(),
+            problems,
+            troubles: self.troubles.clone(),
+            warnings: match &self.pod {
+                PodState::Present(present) => present.warnings.clone(),
+                _ => Vec::new(),
+            },
+            departing: self.departing(),
+        }
+    }
+
+    fn apply_pods(&mut self, delta: Delta<Pod>) {
+        let name = self.identity.pod_name.clone();
+        let is_own = |pod: &Pod| name.is_empty() || pod.metadata.name.as_deref() == Some(&name);
+        match delta {
+            Delta::Reset(pods) => match pods.iter().find(|pod| is_own(pod)) {
+                Some(pod) => self.pod_seen(pod),
+                None => self.pod = PodState::Absent,
+            },
+            Delta::Apply(pod) if is_own(&pod) => self.pod_seen(&pod),
+            Delta::Delete(pod) if is_own(&pod) => self.pod = PodState::Absent,
+            Delta::Apply(_) | Delta::Delete(_) => {}
+        }
+        if let PodState::Present(present) = &self.pod
+            && let Ok(mut settings) = resolve(&self.layers, Some(&present.layer))
+        {
+            if let Some(version) = present.own.labels.get("app.kubernetes.io/version") {
+                settings.version.clone_from(version);
+            }
+            if self.settings.as_deref() != Some(&settings) {
+                self.settings = Some(Arc::new(settings));
+            }
+        }
+    }
+
+    fn pod_seen(&mut self, pod: &Pod) {
+        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        if let Some(expected) = &self.identity.pod_uid
+            && expected != uid
+        {
+            // Another Pod has our name: we were deleted, and it must not be taken for us.
+            self.pod = PodState::Absent;
+            return;
+        }
+        // From the first sight on the UID is known: a Pod made anew under the name is another one.
+        self.identity.pod_uid = Some(uid.to_owned());
+        self.identity.pod_name = pod.metadata.name.clone().unwrap_or_default();
+        if let Some(namespace) = &pod.metadata.namespace {
+            self.identity.namespace.clone_from(namespace);
+        }
+        self.pod = match OwnPod::from_api(pod, &self.identity) {
+            Ok(own) => {
+                let (layer, warnings) = pod::layer(pod, &own);
+                let deleted = pod.metadata.deletion_timestamp.is_some();
+                PodState::Present(Box::new(Present {
+                    own,
+                    layer,
+                    warnings,
+                    deleted,
+                }))
+            }
+            Err(reason) => PodState::Unusable(reason),
+        };
+    }
+
+    fn apply_slices(&mut self, service: String, delta: Delta<EndpointSlice>) {
+        let name = |slice: &EndpointSlice| slice.metadata.name.clone().unwrap_or_default();
+        match delta {
+            Delta::Reset(all) => {
+                let all = all
+                    .iter()
+                    .map(|slice| (name(slice), Slice::from_api(slice, &service)))
+                    .collect();
+                self.slices.insert(service, all);
+            }
+            Delta::Apply(slice) => {
+                let known = self.slices.entry(service.clone()).or_default();
+                known.insert(name(&slice), Slice::from_api(&slice, &service));
+            }
+            Delta::Delete(slice) => {
+                self.slices
+                    .entry(service)
+                    .or_default()
+                    .remove(&name(&slice));
+            }
+        }
+    }
+
+    fn apply_config_map(&mut self, name: String, delta: Delta<ConfigMap>) {
+        let watched = self.config_maps.entry(name).or_default();
+        match delta {
+            Delta::Reset(all) => match all.first() {
+                Some(config_map) => watched.seen(config_map),
+                None => watched.gone(),
+            },
+            Delta::Apply(config_map) => watched.seen(&config_map),
+            Delta::Delete(_) => watched.gone(),
+        }
+    }
+
+    fn forget_what_is_not_wanted(&mut self) {
+        let wanted = self.wanted();
+        self.config_maps
+            .retain(|name, _| wanted.contains(&WatchKey::ConfigMap { name: name.clone() }));
+        self.slices.retain(|service, _| {
+            wanted.contains(&WatchKey::EndpointSlices {
+                service: service.clone(),
+            })
+        });
+        self.troubles.retain(|watch, _| wanted.contains(watch));
+    }
+
+    fn departing(&self) -> Option<Departing> {
+        match &self.pod {
+            PodState::Present(present) if present.deleted => Some(Departing::Deleted {
+                grace_seconds: present.own.grace_seconds,
+            }),
+            PodState::Absent if self.identity.pod_uid.is_some() => Some(Departing::Gone),
+            _ => None,
+        }
+    }
+
+    fn pod_place(&self) -> String {
+        match self.identity.pod_name.as_str() {
+            "" => "of the manifests".to_owned(),
+            name => format!("{}/{name}", self.identity.namespace),
+        }
+    }
+
+    /// The world, when all that it needs has been seen; else what is missing is added to the problems.
+    fn build(&self, problems: &mut Vec<String>) -> Option<World> {
+        let place = self.pod_place();
+        let present = match &self.pod {
+            PodState::Present(present) => present,
+            PodState::Unknown => {
+                problems.push(
+                    self.because(&WatchKey::Pod, format!("Pod {place} has not been read yet")),
+                );
+                return None;
+            }
+            PodState::Absent => {
+                problems.push(format!("Pod {place} does not exist (or another one has its name); is this its namespace?"));
+                return None;
+            }
+            PodState::Unusable(reason) => {
+                problems.push(format!("Pod {place}: {reason}"));
+                return None;
+            }
+        };
+        let settings = match resolve(&self.layers, Some(&present.layer)) {
+            Ok(settings) => settings,
+            Err(errors) => {
+                problems.extend(errors.iter().map(ToString::to_string));
+                return None;
+            }
+        };
+        if present.own.ip.is_empty() {
+            problems.push(format!("Pod {place} has no IP yet"));
+        }
+        self.check_slices(&settings, problems);
+        let config = self.documents(&settings.config, problems);
+        let overlay = self.overlay(&settings, problems);
+        // What went away while in use is a problem, but no reason to stop following the rest.
+        let complete =
+            problems.is_empty() || (self.world.is_some() && self.everything_has_content(&settings));
+        let slices = settings
+            .service
+            .iter()
+            .filter_map(|service| self.slices.get(service))
+            .flat_map(BTreeMap::values);
+        complete.then(|| World {
+            members: members::join(slices, &present.own),
+            pod: present.own.clone(),
+            config,
+            overlay,
+        })
+    }
+
+    fn check_slices(&self, settings: &Settings, problems: &mut Vec<String>) {
+        let Some(service) = &settings.service else {
+            return;
+        };
+        let key = WatchKey::EndpointSlices {
+            service: service.clone(),
+        };
+        let place = format!("{}/{service}", self.identity.namespace);
+        match self.slices.get(service) {
+            None => problems.push(self.because(&key, format!("EndpointSlices of Service {place} have not been read yet"))),
+            Some(slices) if slices.is_empty() => problems.push(format!(
+                "Service {place} has no EndpointSlices: the Service does not exist, or has no selector and no slices; \
+                 create it, or name another one with the annotation kubesup.dev/service"
+            )),
+            Some(_) => {}
+        }
+    }
+
+    fn everything_has_content(&self, settings: &Settings) -> bool {
+        let read = |object: &ObjectRef| match self.config_maps.get(&object.name) {
+            Some(watched) => {
+                watched.content.is_some() || (object.optional && watched.present == Some(false))
+            }
+            None => false,
+        };
+        let slices = settings
+            .service
+            .as_ref()
+            .is_none_or(|service| self.slices.contains_key(service));
+        slices && references(settings).all(read)
+    }
+
+    /// The content of a ConfigMap in force; what is missing is added to the problems.
+    fn content(
+        &self,
+        object: &ObjectRef,
+        annotation: &str,
+        problems: &mut Vec<String>,
+    ) -> Option<&BTreeMap<String, Vec<u8>>> {
+        let place = format!("{}/{}", self.identity.namespace, object.name);
+        let watched = self.config_maps.get(&object.name);
+        match watched.and_then(|watched| watched.present) {
+            None => {
+                let key = WatchKey::ConfigMap { name: object.name.clone() };
+                problems.push(self.because(&key, format!("ConfigMap {place} has not been read yet")));
+            }
+            Some(false) if !object.optional => problems.push(format!(
+                "ConfigMap {place} does not exist; create it, or write {}? in the annotation kubesup.dev/{annotation} if it may be missing",
+                object.name
+            )),
+            Some(false) => return None,
+            Some(true) => {}
+        }
+        watched.and_then(|watched| watched.content.as_ref())
+    }
+
+    fn documents(&self, objects: &[ObjectRef], problems: &mut Vec<String>) -> Vec<Document> {
+        let document = |object: &ObjectRef| {
+            let data = self.content(object, "config", problems)?.clone();
+            Some(Document {
+                object: self.object_place(object),
+                data,
+            })
+        };
+        objects.iter().filter_map(document).collect()
+    }
+
+    fn overlay(
+        &self,
+        settings: &Settings,
+        problems: &mut Vec<String>,
+    ) -> BTreeMap<String, OverlayFile> {
+        let mut files = BTreeMap::new();
+        for (objects, annotation, top) in [
+            (&settings.hooks, "hooks", "hooks"),
+            (&settings.templates, "templates", "config"),
+        ] {
+            for object in objects {
+                for (key, content) in self
+                    .content(object, annotation, problems)
+                    .into_iter()
+                    .flatten()
+                {
+                    let directory = if object.directory.is_empty() {
+                        top.to_owned()
+                    } else {
+                        format!("{top}/{}", object.directory)
+                    };
+                    let object = format!("{}, key {key}", self.object_place(object));
+                    files.insert(
+                        format!("{directory}/{key}"),
+                        OverlayFile {
+                            object,
+                            content: content.clone(),
+                        },
+                    );
+                }
+            }
+        }
+        files
+    }
+
+    fn object_place(&self, object: &ObjectRef) -> String {
+        format!("ConfigMap {}/{}", self.identity.namespace, object.name)
+    }
+
+    /// What is missing, with why its watch does not work when that is known.
+    fn because(&self, watch: &WatchKey, missing: String) -> String {
+        match self.troubles.get(watch) {
+            Some(trouble) => format!("{missing}: {trouble}"),
+            None => missing,
+        }
+    }
+}
+
+fn references(settings: &Settings) -> impl Iterator<Item = &ObjectRef> {
+    settings
+        .config
+        .iter()
+        .chain(&settings.hooks)
+        .chain(&settings.templates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn fold() -> Fold {
+        let identity = Identity {
+            namespace: "shop".into(),
+            pod_name: "demo-0".into(),
+            ..Identity::default()
+        };
+        Fold::new(
+            identity,
+            Layers {
+                below_pod: vec![load::defaults()],
+                above_pod: vec![],
+            },
+        )
+    }
+
+    fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
+        serde_json::from_value(value).expect("an object")
+    }
+
+    fn pod(uid: &str, annotations: Value) -> Pod {
+        object(json!({
+            "metadata": {"name": "demo-0", "namespace": "shop", "uid": uid, "annotations": annotations},
+            "spec": {"subdomain": "demo", "containers": [{"name": "demo"}]},
+            "status": {"podIP": "10.0.0.1"},
+        }))
+    }
+
+    fn pods(uid: &str, annotations: Value) -> Observation {
+        Observation::Pods(Delta::Reset(vec![pod(uid, annotations)]))
+    }
+
+    fn slices(addresses: &[&str]) -> Observation {
+        let endpoints: Vec<_> = addresses
+            .iter()
+            .map(|address| json!({"addresses": [address]}))
+            .collect();
+        let slice = object(
+            json!({"metadata": {"name": "demo-x"}, "addressType": "IPv4", "endpoints": endpoints}),
+        );
+        Observation::EndpointSlices {
+            service: "demo".into(),
+            delta: Delta::Reset(vec![slice]),
+        }
+    }
+
+    fn config(name: &str, data: Option<Value>) -> Observation {
+        let all = data.map(|data| object(json!({"metadata": {"name": name}, "data": data})));
+        Observation::ConfigMaps {
+            name: name.into(),
+            delta: Delta::Reset(all.into_iter().collect()),
+        }
+    }
+
+    fn complete() -> Fold {
+        let mut fold = fold();
+        fold.apply(pods("u1", json!({"kubesup.dev/config": "a"})));
+        fold.apply(slices(&["10.0.0.2"]));
+        fold.apply(config("a", Some(json!({"k": "1"}))));
+        fold
+    }
+
+    #[test]
+    fn the_own_pod_says_what_to_watch() {
+        let mut fold = fold();
+        assert_eq!(fold.wanted(), BTreeSet::from([WatchKey::Pod]));
+        fold.apply(pods(
+            "u1",
+            json!({"kubesup.dev/config": "a,b?", "kubesup.dev/hooks": "h"}),
+        ));
+        let names: Vec<_> = fold.wanted().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            names,
+            [
+                "own Pod",
+                "EndpointSlices of Service demo",
+                "ConfigMap a",
+                "ConfigMap b",
+                "ConfigMap h"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_world_comes_when_everything_has_been_seen_and_until_then_each_missing_thing_is_named() {
+        let mut fold = fold();
+        assert_eq!(
+            fold.view().problems,
+            ["Pod shop/demo-0 has not been read yet"]
+        );
+        fold.apply(pods("u1", json!({"kubesup.dev/config": "a,b?"})));
+        assert_eq!(fold.view().problems.len(), 3);
+        fold.apply(slices(&["10.0.0.2"]));
+        fold.apply(config("a", None));
+        fold.apply(config("b", None));
+        let problems = fold.view().problems;
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(
+            problems[0].starts_with("ConfigMap shop/a does not exist; create it"),
+            "{problems:#?}"
+        );
+        fold.apply(config("a", Some(json!({"k": "1"}))));
+        let view = fold.view();
+        assert_eq!(view.problems, Vec::<String>::new());
+        assert_eq!(view.world.expect("a world").members.len(), 2);
+    }
+
+    #[test]
+    fn a_config_map_deleted_while_in_use_is_a_problem_and_its_content_stays() {
+        let mut fold = complete();
+        let before = fold.view().world.expect("a world");
+        fold.apply(config("a", None));
+        let view = fold.view();
+        assert_eq!(view.problems.len(), 1);
+        assert!(Arc::ptr_eq(&before, &view.world.expect("a world")));
+        fold.apply(slices(&["10.0.0.2", "10.0.0.3"]));
+        assert_eq!(
+            fold.view().world.expect("a world").members.len(),
+            3,
+            "peers are still followed"
+        );
+    }
+
+    #[test]
+    fn a_relist_with_equal_data_gives_the_same_world() {
+        let mut fold = complete();
+        let before = fold.view().world.expect("a world");
+        fold.apply(pods("u1", json!({"kubesup.dev/config": "a"})));
+        fold.apply(slices(&["10.0.0.2"]));
+        fold.apply(config("a", Some(json!({"k": "1"}))));
+        assert!(Arc::ptr_eq(&before, &fold.view().world.expect("a world")));
+    }
+
+    #[test]
+    fn another_pod_under_the_own_name_means_that_we_are_gone() {
+        let mut fold = complete();
+        assert_eq!(fold.view().departing, None);
+        fold.apply(pods("u2", json!({"kubesup.dev/config": "other"})));
+        let view = fold.view();
+        assert_eq!(view.departing, Some(Departing::Gone));
+        assert_eq!(view.world.expect("the last world").pod.uid, "u1");
+        assert!(
+            fold.wanted()
+                .contains(&WatchKey::ConfigMap { name: "a".into() })
+        );
+    }
+
+    #[test]
+    fn a_config_map_named_later_is_waited_for_while_the_last_world_stays() {
+        let mut fold = complete();
+        let before = fold.view().world.expect("a world");
+        fold.apply(pods("u1", json!({"kubesup.dev/config": "a,z"})));
+        let view = fold.view();
+        assert!(view.problems[0].contains("ConfigMap shop/z has not been read yet"));
+        assert!(Arc::ptr_eq(&before, &view.world.expect("a world")));
+        fold.apply(config("z", Some(json!({"k": "2"}))));
+        assert_eq!(fold.view().world.expect("a world").config.len(), 2);
+    }
+
+    #[test]
+    fn a_trouble_says_why_something_is_missing() {
+        let mut fold = fold();
+        fold.apply(Observation::Trouble {
+            watch: WatchKey::Pod,
+            problem: Some("403 forbidden".into()),
+        });
+        assert_eq!(
+            fold.view().problems,
+            ["Pod shop/demo-0 has not been read yet: 403 forbidden"]
+        );
+        fold.apply(Observation::Trouble {
+            watch: WatchKey::Pod,
+            problem: None,
+        });
+        assert_eq!(fold.view().troubles.len(), 0);
+    }
+
+    #[test]
+    fn hooks_and_templates_overlay_the_package_in_their_order() {
+        let mut fold = fold();
+        fold.apply(pods(
+            "u1",
+            json!({"kubesup.dev/hooks": "h", "kubesup.dev/templates": "t=sub/dir"}),
+        ));
+        fold.apply(slices(&[]));
+        fold.apply(config("h", Some(json!({"run": "x"}))));
+        fold.apply(config("t", Some(json!({"app.conf": "y"}))));
+        let world = fold.view().world.expect("a world");
+        assert_eq!(
+            world.overlay.keys().collect::<Vec<_>>(),
+            ["config/sub/dir/app.conf", "hooks/run"]
+        );
+        assert_eq!(
+            world.overlay["hooks/run"].object,
+            "ConfigMap shop/h, key run"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_observations_does_not_matter(order in Just((0..4usize).collect::<Vec<_>>()).prop_shuffle()) {
+            let observations = [
+                slices(&["10.0.0.2", "10.0.0.3"]),
+                config("a", Some(json!({"k": "1"}))),
+                config("b", Some(json!({"k": "2"}))),
+                pods("u1", json!({"kubesup.dev/config": "a,b"})),
+            ];
+            let mut fold = fold();
+            // The Pod first, since nothing else is wanted, or kept, before it.
+            fold.apply(pods("u1", json!({"kubesup.dev/config": "a,b"})));
+            for index in order {
+                fold.apply(observations[index].clone());
+            }
+            let world = fold.view().world.expect("a world");
+            let mut expected = complete();
+            expected.apply(pods("u1", json!({"kubesup.dev/config": "a,b"})));
+            expected.apply(slices(&["10.0.0.2", "10.0.0.3"]));
+            expected.apply(config("b", Some(json!({"k": "2"}))));
+            let expected = expected.view().world.expect("a world");
+            prop_assert_eq!(serde_json::to_vec(&*world).expect("json"), serde_json::to_vec(&*expected).expect("json"));
+        }
+    }
+}

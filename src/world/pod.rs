@@ -1,0 +1,433 @@
+//! Owns what is known of the own Pod and container: plain ordered values taken from the API's Pod object, and the
+//! settings layer that its annotations are. Never compares it with an earlier one.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Container as ApiContainer, ContainerStatus, Pod, ResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use serde::Serialize;
+
+use super::Identity;
+use crate::config::keys::{self, ANNOTATION_PREFIX, Key, Reach};
+use crate::config::{Layer, Origin};
+
+/// The own Pod: what templates see as `kube.pod`, and what self-configuration reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct OwnPod {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `status.podIP`; the first render waits for it.
+    pub ip: String,
+    /// `status.podIPs`.
+    pub ips: Vec<String>,
+    /// `spec.hostname`, else the name.
+    pub hostname: String,
+    /// `spec.nodeName`.
+    pub node_name: String,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`, without `kubectl.kubernetes.io/last-applied-configuration`.
+    pub annotations: BTreeMap<String, String>,
+    /// `deletionGracePeriodSeconds`, else `terminationGracePeriodSeconds`, else 30.
+    pub grace_seconds: i64,
+    /// The container that kubesup runs in.
+    pub container: Container,
+}
+
+/// The own container: what templates see as `kube.container`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// Port name (or the number as text) to number.
+    pub ports: BTreeMap<String, i32>,
+    /// Effective resources: `status.containerStatuses[].resources`, else the spec's.
+    pub resources: Resources,
+    /// `status.containerStatuses[].stopSignal`, such as `SIGQUIT`.
+    pub stop_signal: Option<String>,
+}
+
+/// Limits and requests as numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Resources {
+    /// `limits`.
+    pub limits: Quantities,
+    /// `requests`.
+    pub requests: Quantities,
+}
+
+/// CPU and memory as whole numbers; `None` when the manifest does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Quantities {
+    /// Thousandths of a core.
+    pub cpu_millis: Option<u64>,
+    /// Bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// The annotation in which `kubectl apply` keeps the whole manifest: long, and of no use to anybody here.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+impl OwnPod {
+    /// Takes what matters from the API's object. The error names what to add to the manifest.
+    pub fn from_api(pod: &Pod, identity: &Identity) -> Result<OwnPod, String> {
+        let spec = pod.spec.as_ref();
+        let status = pod.status.as_ref();
+        let name = pod.metadata.name.clone().unwrap_or_default();
+        let mut annotations = pod.metadata.annotations.clone().unwrap_or_default();
+        annotations.remove(LAST_APPLIED);
+        let ips: Vec<String> = status
+            .and_then(|status| status.pod_ips.as_ref())
+            .map(|ips| ips.iter().map(|ip| ip.ip.clone()).collect())
+            .unwrap_or_default();
+        let ip = status
+            .and_then(|status| status.pod_ip.clone())
+            .or_else(|| ips.first().cloned())
+            .unwrap_or_default();
+        Ok(OwnPod {
+            namespace: pod
+                .metadata
+                .namespace
+                .clone()
+                .unwrap_or_else(|| identity.namespace.clone()),
+            uid: pod.metadata.uid.clone().unwrap_or_default(),
+            ips: if ips.is_empty() && !ip.is_empty() {
+                vec![ip.clone()]
+            } else {
+                ips
+            },
+            ip,
+            hostname: spec
+                .and_then(|spec| spec.hostname.clone())
+                .unwrap_or_else(|| name.clone()),
+            node_name: spec
+                .and_then(|spec| spec.node_name.clone())
+                .unwrap_or_default(),
+            labels: pod.metadata.labels.clone().unwrap_or_default(),
+            annotations,
+            grace_seconds: pod
+                .metadata
+                .deletion_grace_period_seconds
+                .or_else(|| spec.and_then(|spec| spec.termination_grace_period_seconds))
+                .unwrap_or(DEFAULT_GRACE_SECONDS),
+            container: container(pod, identity)?,
+            name,
+        })
+    }
+
+    /// The Pod's UID without dashes, Habitat's `member_id`.
+    pub fn member_id(&self) -> String {
+        self.uid.replace('-', "")
+    }
+}
+
+/// What the API server puts when a Pod does not say `terminationGracePeriodSeconds`.
+pub const DEFAULT_GRACE_SECONDS: i64 = 30;
+
+fn container(pod: &Pod, identity: &Identity) -> Result<Container, String> {
+    let containers = pod
+        .spec
+        .as_ref()
+        .map(|spec| spec.containers.as_slice())
+        .unwrap_or_default();
+    let names = || {
+        containers
+            .iter()
+            .map(|container| container.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let found = match (&identity.container, containers) {
+        (Some(name), _) => containers
+            .iter()
+            .find(|container| container.name == *name)
+            .ok_or_else(|| {
+                format!(
+                    "container {name:?} is not in the Pod, which has {}; correct --container",
+                    names()
+                )
+            })?,
+        (None, [only]) => only,
+        (None, _) => {
+            return Err(format!(
+                "cannot tell which container is the own one of {}; set the environment variable KUBESUP_CONTAINER in it",
+                names()
+            ));
+        }
+    };
+    let status = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.container_statuses.as_ref())
+        .and_then(|statuses| statuses.iter().find(|status| status.name == found.name));
+    Ok(Container {
+        name: found.name.clone(),
+        ports: ports(found),
+        resources: resources(found, status),
+        stop_signal: status.and_then(|status| status.stop_signal.clone()),
+    })
+}
+
+fn ports(container: &ApiContainer) -> BTreeMap<String, i32> {
+    let ports = container.ports.as_deref().unwrap_or_default();
+    let named =
+        |name: &Option<String>, number: i32| name.clone().unwrap_or_else(|| number.to_string());
+    ports
+        .iter()
+        .map(|port| (named(&port.name, port.container_port), port.container_port))
+        .collect()
+}
+
+fn resources(container: &ApiContainer, status: Option<&ContainerStatus>) -> Resources {
+    let effective: Option<&ResourceRequirements> = status
+        .and_then(|status| status.resources.as_ref())
+        .or(container.resources.as_ref());
+    let read = |map: Option<&BTreeMap<String, Quantity>>| Quantities {
+        cpu_millis: map
+            .and_then(|map| map.get("cpu"))
+            .and_then(|quantity| parse_quantity(&quantity.0, 1000)),
+        memory_bytes: map
+            .and_then(|map| map.get("memory"))
+            .and_then(|quantity| parse_quantity(&quantity.0, 1)),
+    };
+    Resources {
+        limits: read(effective.and_then(|resources| resources.limits.as_ref())),
+        requests: read(effective.and_then(|resources| resources.requests.as_ref())),
+    }
+}
+
+/// A Kubernetes quantity times `scale`, rounded up as Kubernetes does: `500m` × 1000 = 500, `100Mi` = 104857600.
+fn parse_quantity(text: &str, scale: u64) -> Option<u64> {
+    const SUFFIXES: [(&str, f64); 14] = [
+        ("Ki", 1024.0),
+        ("Mi", 1_048_576.0),
+        ("Gi", 1_073_741_824.0),
+        ("Ti", 1_099_511_627_776.0),
+        ("Pi", 1_125_899_906_842_624.0),
+        ("n", 1e-9),
+        ("u", 1e-6),
+        ("m", 1e-3),
+        ("k", 1e3),
+        ("M", 1e6),
+        ("G", 1e9),
+        ("T", 1e12),
+        ("P", 1e15),
+        ("", 1.0),
+    ];
+    let (number, factor) = SUFFIXES
+        .iter()
+        .find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, factor)))?;
+    let number: f64 = number
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number >= 0.0)?;
+    #[expect(clippy::cast_precision_loss, reason = "the scale is 1 or 1000")]
+    let value = (number * factor * scale as f64).ceil();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be in range"
+    )]
+    (value < 9e18).then_some(value as u64)
+}
+
+/// The settings that the own Pod makes: its annotations, and what follows from labels, owner and subdomain.
+/// Also one warning for each annotation of ours that is no setting.
+pub fn layer(pod: &Pod, own: &OwnPod) -> (Layer, Vec<String>) {
+    let place = format!("{}/{}", own.namespace, own.name);
+    let mut layer = Layer::new(Origin::Pod(place.clone()));
+    if let Some(subdomain) = pod.spec.as_ref().and_then(|spec| spec.subdomain.as_deref()) {
+        layer = layer.with(Key::Service, subdomain);
+    }
+    layer = layer.with(Key::Name, service_name(pod, own));
+    let mut warnings = Vec::new();
+    let own_prefix = format!("{}.{ANNOTATION_PREFIX}", own.container.name);
+    // The container's own annotations come last, so that they win.
+    for prefix in [ANNOTATION_PREFIX, own_prefix.as_str()] {
+        for (annotation, value) in &own.annotations {
+            let Some(name) = annotation.strip_prefix(prefix) else {
+                continue;
+            };
+            match Key::from_name(name) {
+                Some(key) if key.reach() != Reach::Local => layer = layer.with(key, value.clone()),
+                Some(_) => warnings.push(format!(
+                    "Pod {place}: annotation {annotation} has no effect: {name} is a flag or a KUBESUP_ variable only"
+                )),
+                None => {
+                    let known = Key::ALL.iter().filter(|key| key.reach() != Reach::Local).map(|key| key.name());
+                    let hint = keys::hint(name, known);
+                    warnings.push(format!("Pod {place}: unknown annotation {annotation}{hint}"));
+                }
+            }
+        }
+    }
+    (layer, warnings)
+}
+
+/// Label `app.kubernetes.io/name`, else the owner's name without its Pod template hash, else the Pod's name.
+fn service_name(pod: &Pod, own: &OwnPod) -> String {
+    if let Some(name) = own.labels.get("app.kubernetes.io/name") {
+        return name.clone();
+    }
+    let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
+    let Some(owner) = owners
+        .iter()
+        .find(|owner| owner.controller == Some(true))
+        .or(owners.first())
+    else {
+        return own.name.clone();
+    };
+    let hash = own
+        .labels
+        .get("pod-template-hash")
+        .map(|hash| format!("-{hash}"));
+    hash.and_then(|hash| owner.name.strip_suffix(&hash))
+        .unwrap_or(&owner.name)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pod(value: serde_json::Value) -> Pod {
+        serde_json::from_value(value).expect("a Pod")
+    }
+
+    fn identity() -> Identity {
+        Identity {
+            namespace: "shop".into(),
+            pod_name: "demo-0".into(),
+            ..Identity::default()
+        }
+    }
+
+    #[test]
+    fn the_own_pod_is_read_from_the_api() {
+        let pod = pod(json!({
+            "metadata": {"name": "demo-0", "namespace": "shop", "uid": "11-22", "annotations": {LAST_APPLIED: "{}", "a": "b"}},
+            "spec": {"nodeName": "n1", "containers": [{"name": "demo", "ports": [{"name": "http", "containerPort": 8080}, {"containerPort": 9}],
+                "resources": {"limits": {"cpu": "1", "memory": "100Mi"}}}]},
+            "status": {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]},
+        }));
+        let own = OwnPod::from_api(&pod, &identity()).expect("own Pod");
+        assert_eq!(
+            (own.member_id().as_str(), own.ip.as_str(), own.ips.len()),
+            ("1122", "10.0.0.1", 2)
+        );
+        assert_eq!(own.annotations.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(own.grace_seconds, 30);
+        assert_eq!(
+            own.container.ports,
+            BTreeMap::from([("http".to_owned(), 8080), ("9".to_owned(), 9)])
+        );
+        let limits = own.container.resources.limits;
+        assert_eq!(
+            (limits.cpu_millis, limits.memory_bytes),
+            (Some(1000), Some(104_857_600))
+        );
+    }
+
+    #[test]
+    fn resources_resized_in_place_beat_the_manifest() {
+        let pod = pod(json!({
+            "metadata": {"name": "demo-0"},
+            "spec": {"containers": [{"name": "demo", "resources": {"limits": {"memory": "100Mi"}}}]},
+            "status": {"containerStatuses": [{"name": "demo", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                "stopSignal": "SIGQUIT", "resources": {"limits": {"memory": "200Mi"}}}]},
+        }));
+        let container = OwnPod::from_api(&pod, &identity())
+            .expect("own Pod")
+            .container;
+        assert_eq!(container.resources.limits.memory_bytes, Some(209_715_200));
+        assert_eq!(container.stop_signal.as_deref(), Some("SIGQUIT"));
+    }
+
+    #[test]
+    fn of_several_containers_the_own_one_must_be_told() {
+        let pod = pod(
+            json!({"metadata": {"name": "demo-0"}, "spec": {"containers": [{"name": "a"}, {"name": "b"}]}}),
+        );
+        let error = OwnPod::from_api(&pod, &identity()).expect_err("ambiguous");
+        assert!(
+            error.contains("a, b") && error.contains("KUBESUP_CONTAINER"),
+            "{error}"
+        );
+        let told = Identity {
+            container: Some("b".into()),
+            ..identity()
+        };
+        assert_eq!(
+            OwnPod::from_api(&pod, &told).map(|own| own.container.name),
+            Ok("b".to_owned())
+        );
+    }
+
+    #[test]
+    fn quantities_are_read_as_kubernetes_writes_them() {
+        for (text, scale, value) in [
+            ("500m", 1000, Some(500)),
+            ("1.5", 1000, Some(1500)),
+            ("1Gi", 1, Some(1 << 30)),
+            ("1e3", 1, Some(1000)),
+            ("2G", 1, Some(2_000_000_000)),
+            ("-1", 1, None),
+            ("x", 1, None),
+        ] {
+            assert_eq!(parse_quantity(text, scale), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn annotations_are_settings_and_the_containers_own_win() {
+        let pod = pod(json!({
+            "metadata": {"name": "demo-0", "namespace": "shop", "annotations": {
+                "kubesup.dev/group": "blue", "demo.kubesup.dev/group": "green", "other.kubesup.dev/group": "red",
+                "kubesup.dev/confg": "x", "kubesup.dev/root": "/x"}},
+            "spec": {"subdomain": "peers", "containers": [{"name": "demo"}]},
+        }));
+        let own = OwnPod::from_api(&pod, &identity()).expect("own Pod");
+        let (layer, warnings) = layer(&pod, &own);
+        let text = |key| layer.values.get(&key).map(|value| value.text.as_str());
+        assert_eq!(
+            (text(Key::Group), text(Key::Service), text(Key::Root)),
+            (Some("green"), Some("peers"), None)
+        );
+        assert_eq!(warnings.len(), 2, "{warnings:#?}");
+        assert!(
+            warnings[0].ends_with("unknown annotation kubesup.dev/confg; did you mean config?"),
+            "{warnings:#?}"
+        );
+    }
+
+    #[test]
+    fn the_service_is_named_after_label_owner_or_pod() {
+        let name = |metadata: serde_json::Value| {
+            let pod = pod(json!({"metadata": metadata, "spec": {"containers": [{"name": "c"}]}}));
+            service_name(&pod, &OwnPod::from_api(&pod, &identity()).expect("own Pod"))
+        };
+        let owner = |name: &str| json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "uid": "u", "controller": true}]);
+        assert_eq!(
+            name(json!({"name": "p", "labels": {"app.kubernetes.io/name": "db"}})),
+            "db"
+        );
+        assert_eq!(
+            name(
+                json!({"name": "p", "labels": {"pod-template-hash": "5d8"}, "ownerReferences": owner("web-5d8")})
+            ),
+            "web"
+        );
+        assert_eq!(
+            name(json!({"name": "p", "ownerReferences": owner("demo")})),
+            "demo"
+        );
+        assert_eq!(name(json!({"name": "p"})), "p");
+    }
+}

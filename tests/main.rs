@@ -1,0 +1,3 @@
+//! Black-box tests, one module for each capability.
+
+mod architecture;
