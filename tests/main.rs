@@ -1,3 +1,19 @@
-//! Black-box tests, one module for each capability.
+//! Black-box tests: the real binary, real processes, and a real API server where the capability needs one. One module for
+//! each capability that a user would name.
+#![expect(
+    unreachable_pub,
+    reason = "the modules of a test program have no outside"
+)]
 
+mod api_outage;
 mod architecture;
+mod bad_config;
+mod graceful_stop;
+mod local_mode;
+mod peers;
+mod reaping;
+mod reconfigure;
+mod restart;
+mod services_api;
+mod settings;
+mod support;

@@ -1,0 +1,179 @@
+//! The end of kubesup: the program is told, waited for, and cleaned up after, within the grace period.
+
+use std::time::Duration;
+
+use crate::support::kubesup::Kubesup;
+use crate::support::package::{Folder, demo_package};
+use crate::support::{wait_for, wait_until};
+
+/// The package as the folder of a Pod with this grace period.
+fn with_pod(package: &Folder, grace: u32) -> &Folder {
+    package.write(
+        "pod.yaml",
+        &format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: demo}}\nspec: {{terminationGracePeriodSeconds: {grace}, containers: [{{name: demo}}]}}\n"),
+    )
+}
+
+fn start(package: &Folder) -> Kubesup {
+    let kubesup = Kubesup::builder().manifests(package.path()).start();
+    kubesup.wait_ready();
+    kubesup
+}
+
+fn is_gone(pid: i64) -> Result<(), String> {
+    if std::path::Path::new(&format!("/proc/{pid}")).exists() {
+        Err(format!("{pid} is there"))
+    } else {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_program_gets_the_signal_and_post_stop_runs_after_its_end() {
+    let package = demo_package();
+    with_pod(&package, 30)
+        .write("hooks/run", "#!/bin/sh\ntrap 'echo told; sleep 0.3; echo over; exit 0' TERM\necho up\nwhile :; do sleep 0.05; done\n")
+        .write("hooks/post-stop", "#!/bin/sh\necho post-stop\n");
+    let mut kubesup = start(&package);
+    wait_until(
+        "the program is up",
+        || kubesup.output(),
+        |output| output == "up\n",
+    );
+    assert!(!kubesup.read("PID").is_empty());
+    kubesup.signal(15);
+    assert_eq!(kubesup.wait_exit(), 0);
+    assert_eq!(kubesup.output(), "up\ntold\nover\npost-stop\n");
+    assert_eq!(kubesup.read("PID"), "");
+}
+
+#[test]
+fn the_signal_that_came_is_the_one_that_the_program_gets() {
+    let package = demo_package();
+    with_pod(&package, 30).write(
+        "hooks/run",
+        "#!/bin/sh\ntrap 'echo quit; exit 0' QUIT\necho up\nwhile :; do sleep 0.05; done\n",
+    );
+    let mut kubesup = start(&package);
+    wait_until(
+        "the program is up",
+        || kubesup.output(),
+        |output| output == "up\n",
+    );
+    kubesup.signal(3);
+    assert_eq!(kubesup.wait_exit(), 0);
+    assert_eq!(kubesup.output(), "up\nquit\n");
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the time that a stop takes is what is tested"
+)]
+fn a_program_that_ignores_the_signal_is_killed_within_the_grace_period() {
+    let package = demo_package();
+    with_pod(&package, 3)
+        .write(
+            "hooks/run",
+            "#!/bin/sh\ntrap '' TERM\necho up\nwhile :; do sleep 0.05; done\n",
+        )
+        .write("hooks/post-stop", "#!/bin/sh\necho post-stop\n");
+    let mut kubesup = start(&package);
+    wait_until(
+        "the program is up",
+        || kubesup.output(),
+        |output| output == "up\n",
+    );
+    let pid = kubesup.main_pid();
+    let begin = std::time::Instant::now();
+    kubesup.signal(15);
+    assert_eq!(kubesup.wait_exit(), 0);
+    let took = begin.elapsed();
+    assert!(
+        took > Duration::from_secs(1) && took < Duration::from_secs(3),
+        "{took:?}"
+    );
+    assert!(kubesup.output().ends_with("post-stop\n"));
+    wait_for("the program's end", Duration::from_secs(1), || is_gone(pid));
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the time that a stop takes is what is tested"
+)]
+fn a_second_signal_shortens_the_grace() {
+    let package = demo_package();
+    with_pod(&package, 60).write(
+        "hooks/run",
+        "#!/bin/sh\ntrap '' TERM\necho up\nwhile :; do sleep 0.05; done\n",
+    );
+    let mut kubesup = start(&package);
+    wait_until(
+        "the program is up",
+        || kubesup.output(),
+        |output| output == "up\n",
+    );
+    let begin = std::time::Instant::now();
+    kubesup.signal(15);
+    wait_until(
+        "the stop has begun",
+        || kubesup.log(),
+        |log| log.contains("stopping the main process"),
+    );
+    kubesup.signal(15);
+    assert_eq!(kubesup.wait_exit(), 0);
+    assert!(
+        begin.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[test]
+fn a_stop_while_init_runs_ends_init() {
+    let package = demo_package();
+    with_pod(&package, 30).write("hooks/init", "#!/bin/sh\necho init\nexec sleep 1000\n");
+    let mut kubesup = Kubesup::builder().manifests(package.path()).start();
+    wait_until(
+        "init runs",
+        || kubesup.output(),
+        |output| output == "init\n",
+    );
+    kubesup.signal(15);
+    assert_eq!(kubesup.wait_exit(), 0);
+}
+
+#[test]
+fn while_it_stops_without_a_deletion_it_is_not_ready() {
+    let package = demo_package();
+    with_pod(&package, 30).write(
+        "hooks/run",
+        "#!/bin/sh\ntrap 'sleep 1; exit 0' TERM\necho up\nwhile :; do sleep 0.05; done\n",
+    );
+    let mut kubesup = start(&package);
+    wait_until(
+        "the program is up",
+        || kubesup.output(),
+        |output| output == "up\n",
+    );
+    kubesup.signal(15);
+    kubesup.wait_readyz("[-]running failed: stopping");
+    assert_eq!(kubesup.wait_exit(), 0);
+}
+
+#[test]
+fn hup_renders_anew_and_repairs_what_somebody_changed() {
+    let package = demo_package();
+    with_pod(&package, 30);
+    let kubesup = start(&package);
+    let pid = kubesup.main_pid();
+    std::fs::write(kubesup.file("config/app.conf"), "changed by hand").expect("a file");
+    kubesup.signal(1);
+    wait_until(
+        "the file is repaired",
+        || kubesup.read("config/app.conf"),
+        |text| text == "greeting=hello\nport=8080\n",
+    );
+    assert_eq!(kubesup.main_pid(), pid);
+}

@@ -1,0 +1,282 @@
+//! A kubesup process: its log, its program's output, its HTTP API, its files.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "kubesup is the test's child, not a child of kubesup"
+)]
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::TcpStream;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{SOON, wait_for, wait_until};
+
+/// How kubesup is to be started.
+pub struct Builder {
+    arguments: Vec<String>,
+    command: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl Builder {
+    pub fn flag(mut self, name: &str, value: &str) -> Self {
+        self.arguments.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn package(self, directory: &Path) -> Self {
+        self.flag("--package", &directory.display().to_string())
+    }
+
+    pub fn manifests(self, path: &Path) -> Self {
+        self.flag("-f", &path.display().to_string())
+    }
+
+    /// The command after `--`.
+    pub fn command(mut self, words: &[&str]) -> Self {
+        self.command = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// Starts it, and waits until HTTP answers.
+    pub fn start(self) -> Kubesup {
+        let mut kubesup = self.spawn();
+        let address = wait_for("kubesup serves HTTP", SOON, || {
+            let log = kubesup.log();
+            let found = log
+                .lines()
+                .find(|line| line.contains("serving HTTP"))
+                .and_then(|line| line.split("address=").nth(1));
+            found.map(|address| address.trim().to_owned()).ok_or(log)
+        });
+        kubesup.address = address;
+        kubesup
+    }
+
+    /// Starts it, whether or not it comes up.
+    pub fn spawn(self) -> Kubesup {
+        self.spawn_at("127.0.0.1:0")
+    }
+
+    /// The same, with HTTP at this address.
+    pub fn spawn_at(self, address: &str) -> Kubesup {
+        let root = tempfile::tempdir().expect("a root");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubesup"));
+        command.arg("run").args([
+            "--root",
+            &root.path().display().to_string(),
+            "--listen-http",
+            address,
+        ]);
+        command.args(&self.arguments);
+        if !self.command.is_empty() {
+            command.arg("--").args(&self.command);
+        }
+        for name in [
+            "POD_NAME",
+            "POD_NAMESPACE",
+            "POD_UID",
+            "KUBERNETES_SERVICE_HOST",
+        ] {
+            command.env_remove(name);
+        }
+        command
+            .envs(self.environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let mut child = command.spawn().expect("kubesup");
+        let log = collect(child.stderr.take().expect("a pipe"));
+        let output = collect(child.stdout.take().expect("a pipe"));
+        Kubesup {
+            child,
+            root,
+            log,
+            output,
+            address: String::new(),
+        }
+    }
+}
+
+fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let into = Arc::clone(&text);
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(from);
+        let mut line = Vec::new();
+        while reader
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|read| read > 0)
+        {
+            into.lock()
+                .expect("no panic")
+                .push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    });
+    text
+}
+
+/// A kubesup that runs. Killed with its program when it is dropped.
+pub struct Kubesup {
+    child: Child,
+    root: TempDir,
+    log: Arc<Mutex<String>>,
+    output: Arc<Mutex<String>>,
+    address: String,
+}
+
+impl Kubesup {
+    pub fn builder() -> Builder {
+        Builder {
+            arguments: Vec::new(),
+            command: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// What it wrote to stderr.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no panic").clone()
+    }
+
+    /// What the program wrote to stdout.
+    pub fn output(&self) -> String {
+        self.output.lock().expect("no panic").clone()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A file of the service `demo`.
+    pub fn file(&self, path: &str) -> PathBuf {
+        self.root.path().join("svc/demo").join(path)
+    }
+
+    /// The text of a file of the service `demo`; empty when it is not there.
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.file(path)).unwrap_or_default()
+    }
+
+    /// Asks the HTTP API: status and body.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        self.try_get(path)
+            .unwrap_or_else(|error| panic!("GET {path}: {error}; log:\n{}", self.log()))
+    }
+
+    pub fn try_get(&self, path: &str) -> std::io::Result<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: kubesup\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let status = text
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or_default();
+        let body = text
+            .split_once("\r\n\r\n")
+            .map(|(_, body)| body.to_owned())
+            .unwrap_or_default();
+        Ok((status, body))
+    }
+
+    /// The service item; `null` before the first view.
+    pub fn item(&self) -> Value {
+        serde_json::from_str(&self.get("/services/demo/default").1).unwrap_or_default()
+    }
+
+    pub fn config(&self) -> Value {
+        serde_json::from_str(&self.get("/services/demo/default/config").1).unwrap_or_default()
+    }
+
+    pub fn readyz(&self) -> String {
+        self.get("/readyz?verbose").1
+    }
+
+    /// Waits until `/readyz` is 200.
+    pub fn wait_ready(&self) {
+        wait_for("kubesup is ready", SOON, || {
+            match self.get("/readyz?verbose") {
+                (200, _) => Ok(()),
+                (_, body) => Err(format!("{body}\n{}", self.log())),
+            }
+        });
+    }
+
+    /// Waits until the report of `/readyz` holds this text.
+    pub fn wait_readyz(&self, text: &str) -> String {
+        wait_until(
+            &format!("/readyz says {text:?}"),
+            || self.readyz(),
+            |report| report.contains(text),
+        )
+    }
+
+    /// The main process's pid; waits for one.
+    pub fn main_pid(&self) -> i64 {
+        wait_for("a main process", SOON, || {
+            self.item()["process"]["pid"].as_i64().ok_or(self.log())
+        })
+    }
+
+    /// Sends a signal to kubesup.
+    pub fn signal(&self, signal: i32) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"))
+            .expect("a pid");
+        let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal");
+        rustix::process::kill_process(pid, signal).expect("kubesup is there");
+    }
+
+    /// Waits for its end: the exit code, 128+n for a signal.
+    pub fn wait_exit(&mut self) -> i32 {
+        let log = Arc::clone(&self.log);
+        let child = &mut self.child;
+        let status = wait_for("kubesup ends", Duration::from_secs(40), || {
+            child
+                .try_wait()
+                .expect("a child")
+                .ok_or_else(|| log.lock().expect("no panic").clone())
+        });
+        status
+            .code()
+            .or_else(|| status.signal().map(|signal| 128 + signal))
+            .expect("a code")
+    }
+}
+
+impl Drop for Kubesup {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        // Its end by TERM takes the program with it; KILL is for a kubesup that is broken.
+        self.signal(15);
+        self.signal(15);
+        for _ in 0..300 {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

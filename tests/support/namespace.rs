@@ -1,0 +1,149 @@
+//! A namespace of the API server that one test has for itself, and the objects in it.
+
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace as ApiNamespace, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::api_server::{ApiServer, KUBESUP_USER, User};
+use super::block_on;
+use super::kubesup::{Builder, Kubesup};
+
+/// The Pod that tests run kubesup for.
+pub const POD: &str = "demo-0";
+/// Its Service.
+pub const SERVICE: &str = "demo";
+
+/// One namespace. It goes away with the API server.
+pub struct Namespace<'a> {
+    pub server: &'a ApiServer,
+    pub name: String,
+    client: Client,
+}
+
+impl<'a> Namespace<'a> {
+    pub fn new(server: &'a ApiServer) -> Self {
+        static COUNTER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("test-{}", COUNTER.fetch_add(1, Ordering::Relaxed));
+        let client = server.client();
+        let namespace: ApiNamespace = object(json!({"metadata": {"name": name}}));
+        block_on(Api::all(client.clone()).create(&PostParams::default(), &namespace))
+            .expect("a namespace");
+        Namespace {
+            server,
+            name,
+            client,
+        }
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// Creates the object, or makes it what it says.
+    pub fn put<K>(&self, value: Value) -> K
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + serde::Serialize,
+    {
+        let object: K = object(value);
+        let name = object.meta().name.clone().expect("a name");
+        let parameters = PatchParams::apply("kubesup-tests").force();
+        block_on(
+            self.api::<K>()
+                .patch(&name, &parameters, &Patch::Apply(&object)),
+        )
+        .expect("an object")
+    }
+
+    pub fn delete<K>(&self, name: &str)
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + Debug,
+    {
+        block_on(
+            self.api::<K>()
+                .delete(name, &DeleteParams::default().grace_period(0)),
+        )
+        .expect("deleted");
+    }
+
+    pub fn config_map(&self, name: &str, data: Value) {
+        self.put::<ConfigMap>(json!({"metadata": {"name": name}, "data": data}));
+    }
+
+    /// The Pod `demo-0` of Service `demo`, with an IP, as a kubelet would have left it.
+    pub fn pod(&self, annotations: Value) -> Pod {
+        self.put::<Pod>(json!({
+            "metadata": {"name": POD, "labels": {"app.kubernetes.io/name": "demo"}, "annotations": annotations},
+            "spec": {"hostname": POD, "subdomain": SERVICE, "containers": [{"name": "demo", "image": "demo"}]},
+        }));
+        let status = json!({"status": {"podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}]}});
+        block_on(self.api::<Pod>().patch_status(
+            POD,
+            &PatchParams::default(),
+            &Patch::Merge(&status),
+        ))
+        .expect("a status")
+    }
+
+    /// The Service and its EndpointSlice: each endpoint is an address and its conditions.
+    pub fn endpoints(&self, endpoints: &[(&str, Value)]) {
+        self.put::<Service>(json!({"metadata": {"name": SERVICE}, "spec": {"clusterIP": "None", "ports": [{"name": "http", "port": 8080}]}}));
+        let endpoints: Vec<Value> = endpoints
+            .iter()
+            .map(|(address, conditions)| json!({"addresses": [address], "conditions": conditions}))
+            .collect();
+        self.put::<EndpointSlice>(json!({
+            "metadata": {"name": "demo-1", "labels": {"kubernetes.io/service-name": SERVICE}},
+            "addressType": "IPv4", "endpoints": endpoints, "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        }));
+    }
+
+    /// Grants the least that kubesup needs: its Pod, its slices, and these ConfigMaps.
+    pub fn grant(&self, config_maps: &[&str]) {
+        let config_maps = json!({"apiGroups": [""], "resources": ["configmaps"], "resourceNames": config_maps, "verbs": ["list", "watch"]});
+        self.role(json!([
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+            config_maps,
+        ]));
+    }
+
+    /// Grants these rules.
+    pub fn role(&self, rules: Value) {
+        self.put::<Role>(json!({"metadata": {"name": "kubesup"}, "rules": rules}));
+        self.put::<RoleBinding>(json!({
+            "metadata": {"name": "kubesup"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "kubesup"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": KUBESUP_USER}],
+        }));
+    }
+
+    /// kubesup as the Pod's entrypoint would run it, with the least rights.
+    pub fn kubesup(&self) -> Builder {
+        let kubeconfig = self.server.kubeconfig(User::Kubesup);
+        Kubesup::builder()
+            .flag("--kubeconfig", &kubeconfig.display().to_string())
+            .env("POD_NAMESPACE", &self.name)
+            .env("POD_NAME", POD)
+    }
+}
+
+fn object<K: DeserializeOwned>(value: Value) -> K {
+    serde_json::from_value(value).expect("an object")
+}
