@@ -48,7 +48,7 @@ pub struct ApiServer {
     etcd_port: u16,
     /// Held for as long as it lives.
     _etcd: Guarded,
-    api_server: Mutex<Option<Guarded>>,
+    program: Mutex<Option<Guarded>>,
 }
 
 /// A program that ends with the test process.
@@ -151,7 +151,7 @@ impl ApiServer {
             port: free_port(),
             etcd_port,
             _etcd: etcd,
-            api_server: Mutex::new(None),
+            program: Mutex::new(None),
         };
         server.resume();
         server
@@ -159,7 +159,7 @@ impl ApiServer {
 
     /// Kills the API server; its data stay.
     pub fn kill(&self) {
-        drop(self.api_server.lock().expect("no panic").take());
+        drop(self.program.lock().expect("no panic").take());
     }
 
     /// Starts it again, on the same port, and waits until it is ready.
@@ -184,7 +184,7 @@ impl ApiServer {
         ];
         let log = folder.join("kube-apiserver.log");
         let started = Guarded::start(&self.assets.join("kube-apiserver"), &arguments, &log);
-        *self.api_server.lock().expect("no panic") = Some(started);
+        *self.program.lock().expect("no panic") = Some(started);
         wait_for("the API server is ready", Duration::from_secs(60), || {
             let tail = || {
                 fs::read_to_string(&log)
