@@ -25,13 +25,7 @@ fn an_outage_of_thirty_seconds_leaves_the_program_alone_and_an_edit_after_it_arr
     namespace.pod(json!({"kubesup.dev/config": "demo-config"}));
     let package = demo_package();
     package.write("hooks/reconfigure", RECONFIGURE);
-    let kubesup = Arc::new(
-        namespace
-            .kubesup()
-            .env("KUBESUP_LOG", "debug")
-            .package(package.path())
-            .start(),
-    );
+    let kubesup = Arc::new(namespace.kubesup().package(package.path()).start());
     kubesup.wait_ready();
     let pid = kubesup.main_pid();
 

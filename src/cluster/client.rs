@@ -18,6 +18,7 @@ use rustls::pki_types::ServerName;
 use tower::{ServiceBuilder, service_fn};
 
 use super::freshness::Contact;
+use super::gate::Gate;
 use super::patience::Patience;
 use super::transport::Transport;
 
@@ -295,6 +296,11 @@ impl Connection {
     /// How long what may take.
     pub fn patience(&self) -> &Patience {
         &self.patience
+    }
+
+    /// Whether the server is known to be there.
+    pub(super) fn gate(&self) -> Gate {
+        self.transport.gate()
     }
 
     /// A client for plain calls.

@@ -5,10 +5,9 @@
 //! six watches would make six TLS handshakes at each start and at each restart of the API server, times the fleet.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 /// A request waits no longer than this for one before it, then it goes anyway: a slow answer must not hold up others.
 const TURN: Duration = Duration::from_secs(1);
@@ -22,7 +21,7 @@ pub(super) struct Gate {
 
 #[derive(Debug)]
 struct Shared {
-    open: AtomicBool,
+    open: watch::Sender<bool>,
     turn: Semaphore,
 }
 
@@ -30,7 +29,7 @@ impl Gate {
     /// Closed: nothing is connected yet.
     pub(super) fn new() -> Gate {
         let shared = Shared {
-            open: AtomicBool::new(false),
+            open: watch::Sender::new(false),
             turn: Semaphore::new(1),
         };
         Gate {
@@ -49,17 +48,28 @@ impl Gate {
     }
 
     fn is_open(&self) -> bool {
-        self.shared.open.load(Ordering::Relaxed)
+        *self.shared.open.borrow()
     }
 
     /// An answer came: there is a good connection.
     pub(super) fn open(&self) {
-        self.shared.open.store(true, Ordering::Relaxed);
+        self.shared
+            .open
+            .send_if_modified(|open| !std::mem::replace(open, true));
     }
 
     /// A request failed or a watch ended: perhaps there is none any more.
     pub(super) fn close(&self) {
-        self.shared.open.store(false, Ordering::Relaxed);
+        self.shared
+            .open
+            .send_if_modified(|open| std::mem::replace(open, false));
+    }
+
+    /// Waits until an answer has come to anybody: whoever waits out a pause because the server could not be reached need
+    /// not wait any longer. Cancel-safe.
+    pub(super) async fn opened(&self) {
+        // The sender lives in `self`.
+        let _ = self.shared.open.subscribe().wait_for(|open| *open).await;
     }
 }
 

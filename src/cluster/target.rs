@@ -6,7 +6,7 @@ use std::fmt;
 use crate::world::{Identity, WatchKey};
 
 /// The file that messages about missing rights point to.
-const MANIFEST: &str = "manifests/base/role.yaml";
+const MANIFEST: &str = "manifests/base/rbac.yaml";
 
 /// One RBAC rule: what a Role must grant for a call to be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) const CONFIG_MAPS: Rule = Rule {
 };
 
 impl Rule {
-    /// `grant list and watch on configmaps (manifests/base/role.yaml)`.
+    /// `grant list and watch on configmaps (manifests/base/rbac.yaml)`.
     pub(super) fn grant(&self) -> String {
         format!(
             "grant {} on {} ({MANIFEST})",

@@ -92,6 +92,11 @@ impl Transport {
         }
     }
 
+    /// The gate that all requests pass.
+    pub(super) fn gate(&self) -> Gate {
+        self.gate.clone()
+    }
+
     /// Sends a request and returns the head of its answer, within [`Patience::answer`]. What is heard is noted in
     /// `contact`; a watch request first keeps its distance from the one before it.
     pub(super) async fn send(

@@ -64,6 +64,15 @@ pub(super) fn is_expired(error: &watcher::Error) -> bool {
     status(error).is_some_and(|status| status.code == 410)
 }
 
+/// The server has answered, if only to refuse, or to break off later.
+pub(super) fn is_answer(error: &watcher::Error) -> bool {
+    let broken_off = matches!(
+        error,
+        watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_)
+    );
+    broken_off || status(error).is_some()
+}
+
 /// After this error kube's watcher would go on with a stream or a version that is no good any more: with one that
 /// lost an event, or, for a 410 as an HTTP status, with the version that was just refused.
 pub(super) fn needs_new_list(error: &watcher::Error) -> bool {
@@ -249,11 +258,11 @@ mod tests {
             all,
             [
                 "cannot watch Pod: shop/web-0: 403 forbidden; \
-                 grant list and watch on pods (manifests/base/role.yaml)",
+                 grant list and watch on pods (manifests/base/rbac.yaml)",
                 "cannot watch EndpointSlices: namespace shop, Service db: 403 forbidden; \
-                 grant list and watch on discovery.k8s.io/endpointslices (manifests/base/role.yaml)",
+                 grant list and watch on discovery.k8s.io/endpointslices (manifests/base/rbac.yaml)",
                 "cannot watch ConfigMap: shop/demo-config: 403 forbidden; \
-                 grant list and watch on configmaps (manifests/base/role.yaml)",
+                 grant list and watch on configmaps (manifests/base/rbac.yaml)",
             ]
         );
     }

@@ -161,6 +161,7 @@ impl Source {
             selected,
             Box::new(observe),
             contact,
+            self.connection.gate(),
             self.observations.clone(),
             self.connection.patience().clone(),
         );

@@ -18,9 +18,10 @@ use tracing::debug;
 use super::condition::Condition;
 use crate::cluster::backoff::Backoff;
 use crate::cluster::freshness::Contact;
+use crate::cluster::gate::Gate;
 use crate::cluster::patience::Patience;
 use crate::cluster::target::Target;
-use crate::cluster::trouble::{is_expired, needs_new_list, stalled_line, watch_line};
+use crate::cluster::trouble::{is_answer, is_expired, needs_new_list, stalled_line, watch_line};
 use crate::world::{Delta, Observation};
 
 /// What can be watched: any namespaced type of the API.
@@ -61,6 +62,7 @@ pub(super) struct Follow<K: Watched> {
     selected: watcher::Config,
     observe: Observe<K>,
     contact: Contact,
+    gate: Gate,
     observations: mpsc::Sender<Observation>,
     patience: Patience,
     backoff: Backoff,
@@ -76,6 +78,18 @@ pub(super) struct Follow<K: Watched> {
     failed_at: Option<Instant>,
     /// The server has called our version too old since a watch stood last.
     expired: bool,
+    /// What the failures that the backoff counts have in common.
+    last_failure: Failure,
+}
+
+/// What failed: a server that cannot be reached and one that refuses are waited for in their own time, so that the pauses
+/// of an outage do not go on when the server is back and, say, knows no roles yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    /// There was no answer.
+    Silence,
+    /// There was one, and it was a refusal, or broke off.
+    Answer,
 }
 
 /// Whether the watcher at hand can go on.
@@ -93,6 +107,7 @@ impl<K: Watched> Follow<K> {
         selected: watcher::Config,
         observe: Observe<K>,
         contact: Contact,
+        gate: Gate,
         observations: mpsc::Sender<Observation>,
         patience: Patience,
     ) -> Follow<K> {
@@ -105,11 +120,13 @@ impl<K: Watched> Follow<K> {
             partial: false,
             failed_at: None,
             expired: false,
+            last_failure: Failure::Silence,
             target,
             api,
             selected,
             observe,
             contact,
+            gate,
             observations,
             patience,
         }
@@ -198,6 +215,7 @@ impl<K: Watched> Follow<K> {
 
     /// A list began to arrive and did not end.
     async fn stalled(&mut self) -> Result<Thread, Closed> {
+        self.last_failure = Failure::Answer;
         let line = stalled_line(&self.target, self.patience.list.as_secs());
         self.trouble(line, &"the list stalled").await?;
         self.pause().await;
@@ -205,9 +223,20 @@ impl<K: Watched> Follow<K> {
     }
 
     async fn failed(&mut self, error: &watcher::Error) -> Result<Thread, Closed> {
+        let failure = if is_answer(error) {
+            Failure::Answer
+        } else {
+            Failure::Silence
+        };
+        if failure != self.last_failure {
+            self.last_failure = failure;
+            self.backoff.reset();
+        }
         if is_expired(error) && !self.expired {
-            // In order after an outage or a compaction; only a second one in a row is trouble.
+            // In order after an outage or a compaction; only a second one in a row is trouble. The list is what the view
+            // waits for, so that it comes after the first pause, whatever failed before.
             self.expired = true;
+            self.backoff.reset();
             debug!(%error, "the version is too old");
             self.contact.failed();
             self.failed_at = Some(Instant::now());
@@ -238,7 +267,15 @@ impl<K: Watched> Follow<K> {
         let asked = self.contact.take_retry_after();
         let pause = self.backoff.next(self.random.next_f64(), asked);
         debug!(?pause, "waiting before the next attempt");
-        sleep(pause).await;
+        if self.last_failure == Failure::Answer {
+            return sleep(pause).await;
+        }
+        // Whoever finds the server first tells the others; a part of a second spreads what they then ask.
+        let spread = self.patience.steady.mul_f64(self.random.next_f64());
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = self.gate.opened() => sleep(spread).await,
+        }
     }
 
     async fn take(&mut self, event: Event<DeserializeGuard<K>>) -> Result<Thread, Closed> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cluster::patience::Patience;
 use crate::cluster::scripted::{Server, impatience, status, within};
 use crate::world::Delta;
 
@@ -109,6 +110,16 @@ async fn script<F: Future<Output = ()>>(
 ) {
     let server = Server::start().await;
     let connection = server.connect(impatience()).await;
+    script_on(keys, server, connection, script).await;
+}
+
+/// The same on a connection of the test's own.
+async fn script_on<F: Future<Output = ()>>(
+    keys: &[WatchKey],
+    server: Server,
+    connection: Connection,
+    script: impl FnOnce(Server, World) -> F,
+) {
     let identity = Identity {
         namespace: "shop".into(),
         pod_name: "web-0".into(),
@@ -305,7 +316,7 @@ async fn a_forbidden_watch_leaves_the_other_alone_and_recovers_when_it_is_grante
         let mut heard = [world.next().await, world.next().await];
         heard.sort_by_key(|observation| matches!(observation, Observation::Trouble { .. }));
         let problem = "cannot watch ConfigMap: shop/conf: 403 forbidden; grant list and watch on configmaps \
-                       (manifests/base/role.yaml)";
+                       (manifests/base/rbac.yaml)";
         let trouble = Observation::Trouble { watch: config_map_key(), problem: Some(problem.into()) };
         assert_eq!(heard, [Observation::Pods(Delta::Reset(vec![])), trouble]);
         let errors = |all: &Freshness, key| all.watches.get(key).map(|watch| watch.errors);
@@ -573,5 +584,74 @@ async fn when_watches_end_one_request_goes_first_and_the_others_follow_its_answe
         first.head(200).await;
         assert!(server.call().await.is_watch());
     })
+    .await;
+}
+
+/// A pause that no test would see the end of.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
+#[tokio::test]
+async fn an_answer_to_anybody_ends_the_pauses_of_those_who_could_not_reach_the_server() {
+    let server = Server::start().await;
+    let address = server.address;
+    let patience = Patience {
+        backoff: FOR_EVER..=FOR_EVER,
+        ..impatience()
+    };
+    let connection = server.connect(patience).await;
+    let plain = connection.client();
+    drop(server);
+    let nobody = Server::start().await;
+    script_on(
+        &[config_map_key()],
+        nobody,
+        connection,
+        |_, mut world| async move {
+            world.hears_trouble("connection refused").await;
+            let server = Server::at(address).await;
+            let version = async { plain.apiserver_version().await.is_ok() };
+            let (_, call) = tokio::join!(version, async {
+                server.call().await.refuse(404).await;
+                server.list("configmaps").await
+            });
+            call.items(&[]).await;
+            assert_eq!(world.hears().await, "reset ");
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_outage_does_not_lengthen_the_pauses_after_it() {
+    let server = Server::start().await;
+    let address = server.address;
+    let patience = Patience {
+        backoff: Duration::from_millis(20)..=FOR_EVER,
+        ..impatience()
+    };
+    let connection = server.connect(patience).await;
+    drop(server);
+    let nobody = Server::start().await;
+    script_on(
+        &[config_map_key()],
+        nobody,
+        connection,
+        |_, mut world| async move {
+            world
+                .fresh(&config_map_key(), |watch| watch.errors >= 5)
+                .await;
+            let server = Server::at(address).await;
+            server.list("configmaps").await.refuse(403).await;
+            let refused = tokio::time::Instant::now();
+            server.list("configmaps").await.items(&[]).await;
+            // Five failures are followed by 640 ms, give or take a fifth; a first one by 20 ms.
+            assert!(
+                refused.elapsed() < Duration::from_millis(400),
+                "{:?}",
+                refused.elapsed()
+            );
+            world.hears_trouble("connection refused").await;
+        },
+    )
     .await;
 }
