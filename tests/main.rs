@@ -13,8 +13,10 @@
 mod api_outage;
 mod architecture;
 mod bad_config;
+mod demo;
 mod graceful_stop;
 mod local_mode;
+mod manifests;
 mod peers;
 mod reaping;
 mod reconfigure;

@@ -1,0 +1,134 @@
+//! What is shipped for clusters: the reusable base and the demo's manifests. They grant what the code uses and no more, and
+//! a real API server takes them as they are.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::support::api_server::ApiServer;
+use crate::support::block_on;
+use crate::support::namespace::Namespace;
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// All documents of a folder's YAML files.
+fn documents(folder: &str) -> Vec<Value> {
+    let files = std::fs::read_dir(root(folder)).expect("a folder").flatten();
+    let files = files.map(|entry| entry.path()).filter(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "yaml")
+    });
+    files
+        .flat_map(|path| {
+            let text = std::fs::read_to_string(&path).expect("a file");
+            serde_yaml::Deserializer::from_str(&text)
+                .map(|document| Value::deserialize(document).expect("YAML"))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// `"<group>" <resource> <verbs>` of each rule of the folder's Roles.
+fn granted(folder: &str) -> BTreeSet<String> {
+    let texts = |rule: &Value, name: &str| -> Vec<String> {
+        let list = rule[name].as_array().expect("a list");
+        list.iter()
+            .map(|text| text.as_str().expect("a text").to_owned())
+            .collect()
+    };
+    let roles = documents(folder)
+        .into_iter()
+        .filter(|document| document["kind"] == "Role");
+    let rules = roles.flat_map(|role| role["rules"].as_array().expect("rules").clone());
+    rules
+        .flat_map(|rule| {
+            let verbs = texts(&rule, "verbs").join(",");
+            let groups = texts(&rule, "apiGroups");
+            let resources = texts(&rule, "resources");
+            groups
+                .into_iter()
+                .flat_map(move |group| {
+                    let verbs = verbs.clone();
+                    resources
+                        .clone()
+                        .into_iter()
+                        .map(move |resource| format!("{group:?} {resource} {verbs}"))
+                })
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// The rules in the docs of the functions that call the API server.
+fn documented() -> BTreeSet<String> {
+    let mut rules = BTreeSet::new();
+    let mut folders = vec![root("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("src").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = std::fs::read_to_string(&path).expect("a source file");
+                let lines = text
+                    .lines()
+                    .filter_map(|line| line.trim().strip_prefix("/// rbac:"));
+                rules.extend(lines.map(|rule| rule.trim().to_owned()));
+            }
+        }
+    }
+    rules
+}
+
+#[test]
+fn the_base_and_the_demo_grant_exactly_what_the_code_says_it_uses() {
+    let documented = documented();
+    assert!(
+        documented.len() >= 3,
+        "the docs are not found: {documented:?}"
+    );
+    assert_eq!(granted("manifests/base"), documented);
+    assert_eq!(granted("examples/demo"), documented);
+}
+
+#[test]
+fn the_api_server_takes_the_base_and_the_demo_as_they_are() {
+    let namespace = Namespace::new(ApiServer::shared());
+    for folder in ["manifests/base", "examples/demo"] {
+        let all = documents(folder);
+        let objects = all
+            .into_iter()
+            .filter(|document| document["kind"] != "Kustomization");
+        for object in objects {
+            apply(&namespace, object);
+        }
+    }
+}
+
+/// Server-side apply with strict validation: an unknown field is an error.
+fn apply(namespace: &Namespace<'_>, object: Value) {
+    let (api_version, kind) = (
+        object["apiVersion"].as_str().expect("a version"),
+        object["kind"].as_str().expect("a kind"),
+    );
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    let name = object["metadata"]["name"]
+        .as_str()
+        .expect("a name")
+        .to_owned();
+    let what = format!("{kind} {name}");
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(namespace.client(), &namespace.name, &resource);
+    let parameters = PatchParams::apply("kubesup-tests").validation_strict();
+    let object: DynamicObject = serde_json::from_value(object).expect("an object");
+    let applied = block_on(api.patch(&name, &parameters, &Patch::Apply(&object)));
+    assert!(applied.is_ok(), "{what}: {applied:?}");
+}
