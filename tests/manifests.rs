@@ -46,8 +46,8 @@ fn granted(folder: &str) -> BTreeSet<String> {
     let roles = documents(folder)
         .into_iter()
         .filter(|document| document["kind"] == "Role");
-    let rules = roles.flat_map(|role| role["rules"].as_array().expect("rules").clone());
-    rules
+    let granted = roles.flat_map(|role| role["rules"].as_array().expect("rules").clone());
+    granted
         .flat_map(|rule| {
             let verbs = texts(&rule, "verbs").join(",");
             let groups = texts(&rule, "apiGroups");

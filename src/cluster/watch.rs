@@ -161,9 +161,8 @@ impl Source {
             selected,
             Box::new(observe),
             contact,
-            self.connection.gate(),
             self.observations.clone(),
-            self.connection.patience().clone(),
+            &self.connection,
         );
         Box::pin(follow.run(stop).instrument(span))
     }

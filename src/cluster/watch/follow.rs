@@ -17,6 +17,7 @@ use tracing::debug;
 
 use super::condition::Condition;
 use crate::cluster::backoff::Backoff;
+use crate::cluster::client::Connection;
 use crate::cluster::freshness::Contact;
 use crate::cluster::gate::Gate;
 use crate::cluster::patience::Patience;
@@ -107,10 +108,10 @@ impl<K: Watched> Follow<K> {
         selected: watcher::Config,
         observe: Observe<K>,
         contact: Contact,
-        gate: Gate,
         observations: mpsc::Sender<Observation>,
-        patience: Patience,
+        connection: &Connection,
     ) -> Follow<K> {
+        let patience = connection.patience().clone();
         Follow {
             condition: Condition::new(target.clone()),
             backoff: Backoff::new(patience.backoff.clone()),
@@ -126,7 +127,7 @@ impl<K: Watched> Follow<K> {
             selected,
             observe,
             contact,
-            gate,
+            gate: connection.gate(),
             observations,
             patience,
         }
