@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::kubesup::{Kubesup, http_get};
+use crate::support::kubesup::{Kubesup, http_get, http_get_as};
 use crate::support::package::Folder;
 use crate::support::{wait_for, wait_until};
 
@@ -61,6 +61,8 @@ fn the_demo_runs_here_and_an_edit_of_its_config_map_reaches_the_program() {
         "{}",
         kubesup.get("/services/demo/default/health").1
     );
+    let page = http_get_as(kubesup.address(), "/", "text/html").expect("the page");
+    assert!(page.1.contains("<h1>demo.default</h1>"), "{page:?}");
     let pid = kubesup.main_pid();
 
     let config_map = std::fs::read_to_string(folder.path().join("config-map.yaml"));

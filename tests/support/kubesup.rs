@@ -72,7 +72,7 @@ impl Builder {
     /// The same, with HTTP at this address.
     pub fn spawn_at(self, address: &str) -> Kubesup {
         let root = tempfile::tempdir().expect("a root");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kubesup"));
+        let mut command = Command::new(binary());
         command.arg("run").args([
             "--root",
             &root.path().display().to_string(),
@@ -155,6 +155,11 @@ impl Kubesup {
     /// What the program wrote to stdout.
     pub fn output(&self) -> String {
         self.output.lock().expect("no panic").clone()
+    }
+
+    /// Where it serves HTTP.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     pub fn pid(&self) -> u32 {
@@ -245,13 +250,24 @@ impl Kubesup {
     }
 }
 
+/// The kubesup that is tested: `KUBESUP_BINARY`, else the one that cargo has built with the tests.
+pub fn binary() -> PathBuf {
+    std::env::var_os("KUBESUP_BINARY")
+        .map_or_else(|| env!("CARGO_BIN_EXE_kubesup").into(), PathBuf::from)
+}
+
 /// Asks any HTTP server: status and body.
 pub fn http_get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
+    http_get_as(address, path, "*/*")
+}
+
+/// The same, wanting this type.
+pub fn http_get_as(address: &str, path: &str, accept: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: kubesup\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: kubesup\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
     )?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
