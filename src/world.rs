@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::config::Settings;
 pub use fold::Fold;
-pub use members::{Member, stable_id};
+pub use members::{Member, Members, stable_id};
 pub use pod::{Container, DEFAULT_GRACE_SECONDS, OwnPod};
 
 /// A change of the objects behind one watch. `Reset` replaces all that was known, so that what went away
@@ -110,7 +110,7 @@ pub struct World {
     /// The own Pod.
     pub pod: OwnPod,
     /// All endpoints of the group, those that depart included, ordered by `member_id`. Self is always there.
-    pub members: BTreeMap<String, Member>,
+    pub members: Members,
     /// The live configuration's ConfigMaps, in the order in which they are merged.
     pub config: Vec<Document>,
     /// Files that ConfigMaps add to the package or replace in it, by path: `hooks/run`, `config/sub/app.conf`.

@@ -4,6 +4,7 @@
 mod kubernetes;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -193,7 +194,7 @@ struct Svc {
 
 impl Svc {
     fn new(input: &Input<'_>) -> Svc {
-        let member = |member: &world::Member| Member::new(member, input);
+        let member = |member: &Arc<world::Member>| Member::new(member, input);
         let all = || input.world.members.values();
         Svc {
             service: input.settings.name.clone(),
@@ -281,7 +282,7 @@ impl Member {
             suspect: false,
             confirmed: false,
             departed: member.terminating,
-            cfg: member.ports.clone(),
+            cfg: (*member.ports).clone(),
         }
     }
 }

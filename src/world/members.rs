@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use serde::Serialize;
@@ -32,26 +33,30 @@ pub struct Member {
     pub node_name: String,
     /// `zone`.
     pub zone: String,
-    /// Named ports and `port`, the first one: the member's exports.
-    pub ports: BTreeMap<String, i32>,
+    /// Named ports and `port`, the first one: the member's exports. Shared by the members of a slice.
+    pub ports: Arc<BTreeMap<String, i32>>,
 }
+
+/// All members of a group by `member_id`. Shared with the slices that list them: ten thousand would weigh twice as much.
+pub type Members = BTreeMap<String, Arc<Member>>;
 
 /// What one EndpointSlice says, kept instead of the API's object, which is several times as large.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slice {
     /// One member for each endpoint; `ip` is its only address.
-    members: Vec<Member>,
+    members: Vec<Arc<Member>>,
 }
 
 impl Slice {
     /// Takes what matters from the API's object. Slices of names (`addressType: FQDN`) have no members.
     pub fn from_api(slice: &EndpointSlice, service: &str) -> Slice {
-        let ports = ports(slice);
+        let ports = Arc::new(ports(slice));
         let is_name = slice.address_type == "FQDN";
         let endpoints = slice.endpoints.iter().filter(|_| !is_name);
         Slice {
             members: endpoints
                 .filter_map(|endpoint| member(endpoint, service, &ports))
+                .map(Arc::new)
                 .collect(),
         }
     }
@@ -70,7 +75,11 @@ fn ports(slice: &EndpointSlice) -> BTreeMap<String, i32> {
 }
 
 /// Consumers use the first address of an endpoint only, as the API's documentation asks them to.
-fn member(endpoint: &Endpoint, service: &str, ports: &BTreeMap<String, i32>) -> Option<Member> {
+fn member(
+    endpoint: &Endpoint,
+    service: &str,
+    ports: &Arc<BTreeMap<String, i32>>,
+) -> Option<Member> {
     let address = endpoint.addresses.first()?.clone();
     let conditions = endpoint.conditions.as_ref();
     let target = endpoint
@@ -98,7 +107,7 @@ fn member(endpoint: &Endpoint, service: &str, ports: &BTreeMap<String, i32>) -> 
             .unwrap_or(false),
         node_name: endpoint.node_name.clone().unwrap_or_default(),
         zone: endpoint.zone.clone().unwrap_or_default(),
-        ports: ports.clone(),
+        ports: Arc::clone(ports),
         addresses: vec![address.clone()],
         ip: address,
     })
@@ -119,45 +128,58 @@ pub fn stable_id(address: &str, service: &str) -> String {
 ///
 /// An endpoint on its way from one slice to another is in both for a moment, and is one member.
 /// Where two slices disagree, the one that says more for the member counts.
-pub fn join<'a>(slices: impl Iterator<Item = &'a Slice>, own: &OwnPod) -> BTreeMap<String, Member> {
-    let mut members: BTreeMap<String, Member> = BTreeMap::new();
+pub fn join<'a>(slices: impl Iterator<Item = &'a Slice>, own: &OwnPod) -> Members {
+    let mut members = Members::new();
     for listed in slices.flat_map(|slice| &slice.members) {
         match members.get_mut(&listed.member_id) {
             None => {
-                members.insert(listed.member_id.clone(), listed.clone());
+                members.insert(listed.member_id.clone(), Arc::clone(listed));
             }
-            Some(known) => {
-                known.ready |= listed.ready;
-                known.serving |= listed.serving;
-                known.terminating &= listed.terminating;
-                for address in &listed.addresses {
-                    if !known.addresses.contains(address) {
-                        known.addresses.push(address.clone());
-                    }
-                }
-                for (name, port) in &listed.ports {
-                    known.ports.entry(name.clone()).or_insert(*port);
-                }
-            }
+            Some(known) => Arc::make_mut(known).add(listed),
         }
     }
     let family = family(own, &members);
     for member in members.values_mut() {
-        member
-            .addresses
-            .sort_by_key(|address| (is_ipv6(address) != family, address.clone()));
-        if let Some(first) = member.addresses.first() {
-            member.ip.clone_from(first);
+        if member.addresses.len() > 1 {
+            Arc::make_mut(member).prefer(family);
         }
     }
     members
         .entry(own.member_id())
-        .or_insert_with(|| myself(own));
+        .or_insert_with(|| Arc::new(myself(own)));
     members
 }
 
+impl Member {
+    /// Takes over what another slice says of the same endpoint.
+    fn add(&mut self, listed: &Member) {
+        self.ready |= listed.ready;
+        self.serving |= listed.serving;
+        self.terminating &= listed.terminating;
+        for address in &listed.addresses {
+            if !self.addresses.contains(address) {
+                self.addresses.push(address.clone());
+            }
+        }
+        for (name, port) in &*listed.ports {
+            if !self.ports.contains_key(name) {
+                Arc::make_mut(&mut self.ports).insert(name.clone(), *port);
+            }
+        }
+    }
+
+    /// Puts the addresses of a family first.
+    fn prefer(&mut self, ipv6: bool) {
+        self.addresses
+            .sort_by_key(|address| (is_ipv6(address) != ipv6, address.clone()));
+        if let Some(first) = self.addresses.first() {
+            self.ip.clone_from(first);
+        }
+    }
+}
+
 /// The first family of the own Pod's addresses that any endpoint has; `true` is IPv6.
-fn family(own: &OwnPod, members: &BTreeMap<String, Member>) -> bool {
+fn family(own: &OwnPod, members: &Members) -> bool {
     let mine = own.ips.iter().map(|ip| is_ipv6(ip));
     let has = |family: bool| {
         members
@@ -188,7 +210,7 @@ fn myself(own: &OwnPod) -> Member {
         terminating: false,
         node_name: own.node_name.clone(),
         zone: String::new(),
-        ports: BTreeMap::new(),
+        ports: Arc::default(),
     }
 }
 
@@ -280,7 +302,7 @@ mod tests {
         assert_eq!(member.member_id.len(), 32);
         assert_eq!(member.member_id, stable_id("192.0.2.1", "db"));
         assert_eq!(
-            member.ports,
+            *member.ports,
             BTreeMap::from([("admin".to_owned(), 9), ("port".to_owned(), 5432)])
         );
     }

@@ -11,7 +11,11 @@ use crate::world::{Member, World};
 /// The whole tree.
 pub(super) fn tree(world: &World) -> Value {
     let pod = &world.pod;
-    let endpoints: Vec<_> = world.members.values().map(Endpoint::new).collect();
+    let endpoints: Vec<_> = world
+        .members
+        .values()
+        .map(|member| Endpoint::new(member))
+        .collect();
     json!({
         "pod": {
             "name": pod.name,
