@@ -115,6 +115,7 @@ impl Supervisor {
 
     async fn run(mut self) -> i32 {
         self.settle.changed(Duration::ZERO);
+        let mut looked = false;
         loop {
             if let Some(code) = self.exit_code {
                 // A reader of ours that is stuck must not hold up the end.
@@ -122,6 +123,15 @@ impl Supervisor {
                 return code;
             }
             let deadline = self.next_deadline();
+            if deadline.is_some_and(|at| at <= self.now().mono) && !looked {
+                // Not through the timer, which rounds up to a whole millisecond; and not twice in a row, so that signals
+                // and exits have their turn whatever is due.
+                looked = true;
+                self.on_time();
+                self.publish();
+                continue;
+            }
+            looked = false;
             tokio::select! {
                 Some((job, exit)) = self.jobs.running.next() => {
                     let event = self.jobs.ended(job, &exit, self.accepted.files());
@@ -156,6 +166,9 @@ impl Supervisor {
     }
 
     fn render_deadline(&self) -> Option<Duration> {
+        if self.lifecycle.is_ending() {
+            return None;
+        }
         let settings = self.accepted.settings();
         // The first complete view is rendered at once.
         let due = if self.accepted.is_first() {
