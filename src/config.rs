@@ -48,6 +48,8 @@ pub struct Settings {
     pub health_check_timeout: Duration,
     /// How long the `reconfigure` hook may take.
     pub reconfigure_timeout: Duration,
+    /// How long the `file-updated` hook may take.
+    pub file_updated_timeout: Duration,
     /// How long the `post-stop` hook may take.
     pub post_stop_timeout: Duration,
     /// The first pause before a restart after a failure.
@@ -105,6 +107,10 @@ impl Settings {
             (
                 Key::ReconfigureTimeout,
                 format!("{:?}", self.reconfigure_timeout),
+            ),
+            (
+                Key::FileUpdatedTimeout,
+                format!("{:?}", self.file_updated_timeout),
             ),
             (
                 Key::PostStopTimeout,

@@ -314,6 +314,7 @@ fn policy(
         health_interval: settings.health_check_interval,
         health_timeout: settings.health_check_timeout,
         reconfigure_timeout: settings.reconfigure_timeout,
+        file_updated_timeout: settings.file_updated_timeout,
         post_stop_timeout: settings.post_stop_timeout,
         shutdown_timeout: settings.shutdown_timeout.or_else(|| {
             facts

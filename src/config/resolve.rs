@@ -160,6 +160,7 @@ fn read(from: &mut Reader<'_>) -> Settings {
         health_check_interval: from.positive(Key::HealthCheckInterval, 30),
         health_check_timeout: from.positive(Key::HealthCheckTimeout, 60),
         reconfigure_timeout: from.positive(Key::ReconfigureTimeout, 60),
+        file_updated_timeout: from.positive(Key::FileUpdatedTimeout, 60),
         post_stop_timeout: from.positive(Key::PostStopTimeout, 60),
         service_min_backoff_period: from
             .duration(Key::ServiceMinBackoffPeriod)
