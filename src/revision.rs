@@ -107,9 +107,12 @@ impl Revisions {
     }
 }
 
-/// What the settings say about the package.
+/// What the settings say about the package. An installed one says it itself.
 fn with_facts(mut package: Package, settings: &Settings) -> Package {
     let facts = &mut package.facts;
+    if facts.installed {
+        return package;
+    }
     facts.name.clone_from(&settings.name);
     if facts.version.is_empty() || facts.version == NO_VERSION {
         facts.version.clone_from(&settings.version);

@@ -15,6 +15,7 @@ mod architecture;
 mod bad_config;
 mod demo;
 mod graceful_stop;
+mod habitat_package;
 mod local_mode;
 mod manifests;
 mod peers;

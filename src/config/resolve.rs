@@ -19,6 +19,8 @@ use super::{
 pub enum Origin {
     /// `config/kubesup.yaml`, embedded.
     Defaults,
+    /// What an installed Habitat package changes in the defaults, by its directory.
+    Package(PathBuf),
     /// What local mode changes in the defaults.
     LocalMode,
     /// A line of the file given with `--config`.
@@ -35,6 +37,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Defaults => write!(f, "built-in defaults"),
+            Origin::Package(path) => write!(f, "Habitat package {}", path.display()),
             Origin::LocalMode => write!(f, "local mode"),
             Origin::File(path) => write!(f, "settings file {}", path.display()),
             Origin::Pod(pod) => write!(f, "Pod {pod}"),
@@ -85,10 +88,10 @@ impl Layer {
     }
 }
 
-/// Layers, lowest first: defaults, local mode, file, own Pod, environment, flags.
+/// Layers, lowest first: defaults, installed package, local mode, file, own Pod, environment, flags.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Layers {
-    /// Defaults, local mode and the settings file.
+    /// Defaults, installed package, local mode and the settings file.
     pub below_pod: Vec<Layer>,
     /// Environment and flags.
     pub above_pod: Vec<Layer>,

@@ -168,7 +168,7 @@ impl Fold {
         }
         self.pod = match OwnPod::from_api(pod, &self.identity) {
             Ok(own) => {
-                let (layer, warnings) = pod::layer(pod, &own);
+                let (layer, warnings) = pod::layer(pod, &own, &self.layers.below_pod);
                 let deleted = pod.metadata.deletion_timestamp.is_some();
                 PodState::Present(Box::new(Present {
                     own,
