@@ -98,10 +98,11 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     wanted.send_replace(fold.wanted());
     let (base, bases) = watch::channel::<Base>(Ok(Arc::default()));
     let environment = source.literal_environment();
+    let variables = source.environment(&surroundings.environment);
     let package = PackageSource {
         directory: package_directory(&settings, &arguments),
         command: arguments.command,
-        environment: source.environment(&surroundings.environment),
+        environment: variables.clone(),
     };
     source
         .start(&mut tasks, package, wants, observed, base, &shutdown)
@@ -120,6 +121,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         settings,
         http: address,
         environment,
+        variables,
         shutdown: shutdown.clone(),
     });
     let code = until_over(service, &mut tasks, &shutdown).await;

@@ -40,6 +40,8 @@ pub struct Settings {
     pub package: Option<PathBuf>,
     /// Where rendered files go: `<root>/svc/<name>/`.
     pub root: PathBuf,
+    /// The file of the configuration layer above the environment; `None`: `<root>/user/<name>/config/user.toml`.
+    pub user_toml: Option<PathBuf>,
     /// Where HTTP listens; `None` when it is disabled.
     pub listen_http: Option<Listen>,
     /// How often the health check runs.

@@ -8,6 +8,8 @@ pub mod ident;
 pub mod layers;
 pub mod overlay;
 pub mod path;
+pub mod taint;
+pub mod variables;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -73,6 +75,10 @@ pub struct Package {
     pub facts: Facts,
     /// The text of `default.toml` and how messages name it.
     pub default_toml: Option<Source>,
+    /// The layers of the environment, lowest first: each is TOML or JSON.
+    pub variables: Vec<Source>,
+    /// The text of `user.toml`, the layer above the environment.
+    pub user_toml: Option<Source>,
     /// Hook templates.
     pub hooks: BTreeMap<Hook, Source>,
     /// Config file templates, by path relative to `config/`.

@@ -111,19 +111,45 @@ pub struct World {
     pub pod: OwnPod,
     /// All endpoints of the group, those that depart included, ordered by `member_id`. Self is always there.
     pub members: Members,
-    /// The live configuration's ConfigMaps, in the order in which they are merged.
+    /// The live configuration's ConfigMaps, then its Secrets, in the order in which they are merged.
     pub config: Vec<Document>,
     /// Files that ConfigMaps add to the package or replace in it, by path: `hooks/run`, `config/sub/app.conf`.
     pub overlay: BTreeMap<String, OverlayFile>,
 }
 
-/// The data of one ConfigMap that serves as live configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// The data of one ConfigMap or Secret that serves as live configuration.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Document {
-    /// How messages name it: `ConfigMap shop/demo-config`.
+    /// How messages name it: `ConfigMap shop/demo-config`, `Secret shop/demo-passwords`.
     pub object: String,
+    /// Whether its values may be shown.
+    pub sensitivity: Sensitivity,
     /// Its `data` and `binaryData` by key.
     pub data: BTreeMap<String, Vec<u8>>,
+}
+
+/// Without the values of a Secret: what is printed for debugging may be kept by somebody.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Document");
+        shown.field("object", &self.object);
+        match self.sensitivity {
+            Sensitivity::Public => shown.field("data", &self.data).finish(),
+            Sensitivity::Secret => shown
+                .field("keys", &self.data.keys())
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+/// Whether a value may be shown in messages, in the API and by commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub enum Sensitivity {
+    /// It may.
+    #[default]
+    Public,
+    /// It came from a Secret: messages name object, key, line and kind only.
+    Secret,
 }
 
 /// One file of the package that came from a ConfigMap.

@@ -13,6 +13,7 @@
 mod api_outage;
 mod architecture;
 mod bad_config;
+mod configuration;
 mod demo;
 mod graceful_stop;
 mod habitat_package;

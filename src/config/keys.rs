@@ -46,6 +46,7 @@ pub enum Reach {
 keys! {
     Package "package" Local "DIR" "The package directory: default.toml, hooks/ and config/";
     Root "root" Local "DIR" "Where rendered files go: DIR/svc/NAME/";
+    UserToml "user-toml" Local "FILE" "The configuration layer above the environment; else ROOT/user/NAME/config/user.toml";
     ListenHttp "listen-http" Local "ADDR" "Where HTTP listens, such as [::]:9631; none disables it";
     Name "name" Pod "NAME" "The service's name";
     Group "group" Pod "GROUP" "The service's group";

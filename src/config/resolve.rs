@@ -159,6 +159,7 @@ fn read(from: &mut Reader<'_>) -> Settings {
         root: from
             .text(Key::Root)
             .map_or_else(|| PathBuf::from("/kubesup"), PathBuf::from),
+        user_toml: from.text(Key::UserToml).map(PathBuf::from),
         listen_http: from.listen(),
         health_check_interval: from.positive(Key::HealthCheckInterval, 30),
         health_check_timeout: from.positive(Key::HealthCheckTimeout, 60),

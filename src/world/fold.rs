@@ -10,8 +10,8 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use super::config_map::Watched;
 use super::members::{self, Slice};
 use super::{
-    Delta, Departing, Document, Identity, Observation, OverlayFile, OwnPod, View, WatchKey, World,
-    pod,
+    Delta, Departing, Document, Identity, Observation, OverlayFile, OwnPod, Sensitivity, View,
+    WatchKey, World, pod,
 };
 use crate::config::{Layer, Layers, ObjectRef, Settings, resolve};
 
@@ -355,6 +355,7 @@ impl Fold {
             let data = self.content(object, "config", problems)?.clone();
             Some(Document {
                 object: self.object_place(object),
+                sensitivity: Sensitivity::Public,
                 data,
             })
         };
