@@ -32,6 +32,8 @@ pub struct Settings {
     pub service: Option<String>,
     /// ConfigMaps that are the live configuration, lowest first.
     pub config: Vec<ObjectRef>,
+    /// Secrets that are live configuration too, above the ConfigMaps, lowest first.
+    pub secrets: Vec<ObjectRef>,
     /// ConfigMaps whose keys are hooks.
     pub hooks: Vec<ObjectRef>,
     /// ConfigMaps whose keys are files of `config/`.
@@ -96,6 +98,7 @@ impl Settings {
             ),
             (Key::Service, self.service.clone().unwrap_or_default()),
             (Key::Config, objects(&self.config)),
+            (Key::Secrets, objects(&self.secrets)),
             (Key::Hooks, objects(&self.hooks)),
             (Key::Templates, objects(&self.templates)),
             (

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::Serialize;
 
@@ -53,6 +53,13 @@ pub enum Observation {
         /// What changed.
         delta: Delta<ConfigMap>,
     },
+    /// One Secret, watched by name.
+    Secrets {
+        /// Its name, known even when it does not exist.
+        name: String,
+        /// What changed.
+        delta: Delta<Secret>,
+    },
     /// A watch cannot be kept up. What it told before stays valid.
     Trouble {
         /// Which watch.
@@ -77,6 +84,11 @@ pub enum WatchKey {
         /// The ConfigMap's name.
         name: String,
     },
+    /// One Secret by name.
+    Secret {
+        /// The Secret's name.
+        name: String,
+    },
 }
 
 impl fmt::Display for WatchKey {
@@ -87,6 +99,7 @@ impl fmt::Display for WatchKey {
                 write!(f, "EndpointSlices of Service {service}")
             }
             WatchKey::ConfigMap { name } => write!(f, "ConfigMap {name}"),
+            WatchKey::Secret { name } => write!(f, "Secret {name}"),
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::os::unix::fs::symlink;
 
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 
+use crate::support::api_server::ApiServer;
 use crate::support::kubesup::{Builder, Kubesup};
+use crate::support::namespace::Namespace;
 use crate::support::package::{Folder, RECONFIGURE, demo_package};
 use crate::support::wait_until;
 
@@ -178,5 +181,123 @@ fn a_merge_past_the_limit_names_the_layer_and_the_last_good_one_stays() {
     );
     assert_eq!(kubesup.config()["greeting"], "hello");
     manifests(&folder, "{greeting: mended}");
+    reconfigured(&kubesup, "mended");
+}
+
+/// What must never be seen outside of the rendered file.
+const SECRET: &str = "hunter2";
+
+#[test]
+fn a_secret_is_live_configuration_that_is_rendered_and_never_shown() {
+    let namespace = Namespace::new(ApiServer::shared());
+    namespace.grant(&["demo-config"]);
+    namespace.endpoints(&[]);
+    namespace.config_map(
+        "demo-config",
+        json!({"greeting": "hi", "server.port": "9090"}),
+    );
+    let secret = |data: serde_json::Value| {
+        namespace.put::<Secret>(json!({"metadata": {"name": "demo-secret"}, "stringData": data}));
+    };
+    secret(json!({"greeting": SECRET, "db.toml": format!("[db]\npassword = '{SECRET}'\n")}));
+    namespace
+        .pod(json!({"kubesup.dev/config": "demo-config", "kubesup.dev/secrets": "demo-secret"}));
+    let package = demo_package();
+    package.write("hooks/reconfigure", RECONFIGURE);
+    let kubesup = namespace.kubesup().package(package.path()).start();
+
+    let report = kubesup.wait_readyz("403 forbidden");
+    assert!(
+        report.contains(&format!("{}/demo-secret", namespace.name))
+            && report.contains("list and watch on secrets"),
+        "{report}"
+    );
+    grant_secret(&namespace);
+    kubesup.wait_ready();
+
+    assert_eq!(
+        kubesup.read("config/app.conf"),
+        format!("greeting={SECRET}\nport=9090\n")
+    );
+    let shown = json!({"greeting": "<redacted>", "server": {"port": 9090}, "db": {"password": "<redacted>"}});
+    assert_eq!(kubesup.config(), shown);
+    assert_eq!(kubesup.item()["cfg"], shown);
+
+    secret(json!({"greeting": format!("{SECRET}+"), "db.toml": ""}));
+    reconfigured(&kubesup, &format!("{SECRET}+"));
+
+    secret(
+        json!({"greeting": "x", "server.port": SECRET, "db.toml": format!("[db]\npassword = {SECRET}\n")}),
+    );
+    let report = kubesup.wait_readyz("[-]accepted failed (not gating)");
+    for part in [
+        "demo-secret, key db.toml, line 2, column 12: malformed TOML",
+        "demo-secret, key server.port: the value is not an integer",
+    ] {
+        assert!(report.contains(part), "{part} is not in\n{report}");
+    }
+    for path in [
+        "/",
+        "/readyz?verbose",
+        "/services",
+        "/services/demo/default",
+        "/services/demo/default/config",
+    ] {
+        let body = kubesup.get(path).1;
+        assert!(!body.contains(SECRET), "{path}: {body}");
+    }
+    assert!(!kubesup.log().contains(SECRET), "{}", kubesup.log());
+    assert_eq!(
+        kubesup.read("config/app.conf"),
+        format!("greeting={SECRET}+\nport=9090\n")
+    );
+}
+
+/// What the component of the manifests grants.
+fn grant_secret(namespace: &Namespace<'_>) {
+    let secrets = json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["demo-secret"], "verbs": ["list", "watch"]});
+    namespace.role(json!([
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["demo-config"], "verbs": ["list", "watch"]},
+        secrets,
+    ]));
+}
+
+#[test]
+fn in_manifests_a_secret_may_have_texts_and_a_wrong_one_is_named_without_them() {
+    let (package, folder) = (demo_package(), Folder::new());
+    package.write("hooks/reconfigure", RECONFIGURE);
+    let manifests = |secret: &str| {
+        folder.write(
+            "demo.yaml",
+            &format!(
+                "kind: Secret\nmetadata: {{name: demo-secret}}\n{secret}\n---\nkind: Pod\nmetadata:\n  name: demo-0\n  labels: {{app.kubernetes.io/name: demo}}\n\
+                 \x20 annotations: {{kubesup.dev/secrets: demo-secret}}\nspec: {{containers: [{{name: main}}]}}\n"
+            ),
+        );
+    };
+    manifests(&format!(
+        "data: {{server.port: OTA5MA==}}\nstringData: {{greeting: {SECRET}}}"
+    ));
+    let kubesup = local(&folder, &package).start();
+    kubesup.wait_ready();
+    assert_eq!(
+        kubesup.read("config/app.conf"),
+        format!("greeting={SECRET}\nport=9090\n")
+    );
+    assert_eq!(
+        kubesup.config(),
+        json!({"greeting": "<redacted>", "server": {"port": "<redacted>"}})
+    );
+
+    manifests(&format!("data: {{greeting: {SECRET}!}}"));
+    let report = kubesup.wait_readyz("Secret demo-secret: data, key greeting: it is not base64");
+    assert!(
+        !report.contains(SECRET) && !kubesup.log().contains(SECRET),
+        "{report}"
+    );
+
+    manifests("stringData: {greeting: mended}");
     reconfigured(&kubesup, "mended");
 }

@@ -71,7 +71,7 @@ impl<'a> Item<'a> {
             binds: Vec::new(),
             // Nothing is installed or updated by kubesup: these are Habitat's words for that.
             bldr_url: "",
-            cfg: &service.cfg,
+            cfg: service.shown_cfg(),
             channel: "stable",
             config_from: None,
             desired_state: "Up",

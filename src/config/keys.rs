@@ -54,6 +54,7 @@ keys! {
     BindingMode "binding-mode" Pod "MODE" "strict or relaxed";
     Service "service" Pod "SERVICE" "The Service whose EndpointSlices are the peers";
     Config "config" Live "NAMES" "ConfigMaps that are the live configuration, lowest first; NAME? may be missing";
+    Secrets "secrets" Live "NAMES" "Secrets that are live configuration above the ConfigMaps, lowest first; NAME? may be missing";
     Hooks "hooks" Live "NAMES" "ConfigMaps whose keys are hooks";
     Templates "templates" Live "NAMES" "ConfigMaps whose keys are files of config/; NAME=DIR puts them in a sub-directory";
     HealthCheckInterval "health-check-interval" Pod "TIME" "How often the health check runs";

@@ -153,6 +153,7 @@ fn read(from: &mut Reader<'_>) -> Settings {
             .unwrap_or(BindingMode::Strict),
         service: from.object_name(Key::Service),
         config: from.objects(Key::Config, Directory::Refused),
+        secrets: from.objects(Key::Secrets, Directory::Refused),
         hooks: from.objects(Key::Hooks, Directory::Refused),
         templates: from.objects(Key::Templates, Directory::Allowed),
         package: from.text(Key::Package).map(PathBuf::from),
@@ -368,7 +369,10 @@ impl Reader<'_> {
                 .strip_suffix('?')
                 .map_or((name, false), |name| (name, true));
             if !is_object_name(name) {
-                self.problem(key, format!("{item:?}: {name:?} is no name of a ConfigMap"));
+                self.problem(
+                    key,
+                    format!("{item:?}: {name:?} is no name of a ConfigMap or Secret"),
+                );
             } else if item.contains('=') && directory == Directory::Refused {
                 self.problem(
                     key,

@@ -157,7 +157,7 @@ impl Accepted {
         let changed = self
             .service
             .as_ref()
-            .is_none_or(|service| service.cfg != revision.cfg);
+            .is_none_or(|service| service.cfg != revision.cfg || service.taint != revision.taint);
         let incarnation = self
             .service
             .as_ref()
@@ -177,6 +177,8 @@ impl Accepted {
             settings: Arc::clone(&self.settings),
             package: revision.package,
             world: Arc::clone(world),
+            shown: (!revision.taint.is_empty()).then(|| revision.taint.redact(&revision.cfg)),
+            taint: revision.taint,
             cfg: revision.cfg,
             incarnation,
             paths,
@@ -204,7 +206,7 @@ impl Accepted {
         if **settings == *self.settings {
             return Vec::new();
         }
-        let live = [Key::Config, Key::Hooks, Key::Templates];
+        let live = [Key::Config, Key::Secrets, Key::Hooks, Key::Templates];
         let shown = |settings: &Settings| -> BTreeMap<&str, String> {
             settings
                 .shown()
