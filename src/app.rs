@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::cli::run::Arguments;
-use crate::config::{Layer, Layers, Settings, load, resolve};
+use crate::config::{Key, Layer, Layers, Origin, Settings, load, resolve};
+use crate::package::directory;
 use crate::process::{Processes, Signals};
 use crate::snapshot::Snapshot;
 use crate::supervisor::{self, Base, Dependencies};
@@ -97,9 +98,11 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     wanted.send_replace(fold.wanted());
     let (base, bases) = watch::channel::<Base>(Ok(Arc::default()));
     let environment = source.literal_environment();
+    let variables = source.environment(&surroundings.environment);
     let package = PackageSource {
         directory: package_directory(&settings, &arguments),
         command: arguments.command,
+        environment: variables.clone(),
     };
     source
         .start(&mut tasks, package, wants, observed, base, &shutdown)
@@ -118,6 +121,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         settings,
         http: address,
         environment,
+        variables,
         shutdown: shutdown.clone(),
     });
     let code = until_over(service, &mut tasks, &shutdown).await;
@@ -167,19 +171,22 @@ fn layers(
         Err(more) => problems.extend(more),
     }
     // What the manifests give the container counts as its environment, below the real one.
-    let mut environment: BTreeMap<String, String> =
-        source.literal_environment().into_iter().collect();
-    environment.extend(surroundings.environment.clone());
+    let environment = source.environment(&surroundings.environment);
     let (environment, warnings) = load::environment(&environment);
     for warning in warnings {
         warn!("{warning}");
     }
-    let layers = Layers {
+    let mut layers = Layers {
         below_pod,
         above_pod: vec![environment, arguments.flags.clone()],
     };
-    if let Err(more) = resolve(&layers, None) {
-        problems.extend(more);
+    match resolve(&layers, None) {
+        Ok(settings) => {
+            let package = package_directory(&settings, arguments).and_then(package_layer);
+            // Above the built-in defaults alone.
+            layers.below_pod.splice(1..1, package);
+        }
+        Err(more) => problems.extend(more),
     }
     if problems.is_empty() {
         Ok(layers)
@@ -206,7 +213,7 @@ fn listen(settings: &Settings) -> Result<Option<TcpListener>, StartError> {
 /// The package directory: the setting's, or the manifests' folder when that is one too.
 fn package_directory(settings: &Settings, arguments: &Arguments) -> Option<PathBuf> {
     let is_package = |path: &&PathBuf| {
-        ["default.toml", "hooks", "config"]
+        ["default.toml", "hooks", "config", "IDENT"]
             .iter()
             .any(|part| path.join(part).exists())
     };
@@ -218,6 +225,16 @@ fn package_directory(settings: &Settings, arguments: &Arguments) -> Option<PathB
     directory.map(|directory| std::path::absolute(&directory).unwrap_or(directory))
 }
 
+/// What an installed Habitat package changes in the defaults: its files go where Habitat's go, and it has a name.
+fn package_layer(directory: PathBuf) -> Option<Layer> {
+    let ident = directory::installed(&directory)?;
+    let origin = Origin::Package(directory);
+    Some(layer(
+        origin,
+        &[(Key::Root, "/hab".to_owned()), (Key::Name, ident.name)],
+    ))
+}
+
 /// For `source`: a layer with one value for each key.
 fn layer(origin: crate::config::Origin, values: &[(crate::config::Key, String)]) -> Layer {
     values
@@ -225,4 +242,27 @@ fn layer(origin: crate::config::Origin, values: &[(crate::config::Key, String)])
         .fold(Layer::new(origin), |layer, (key, value)| {
             layer.with(*key, value.clone())
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installed_package_has_habitats_root_and_a_plan_has_not() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let path = directory.path().to_owned();
+        assert_eq!(package_layer(path.clone()), None);
+        std::fs::write(path.join("IDENT"), "acme/web/1.0/20240101000000\n").expect("a file");
+        let layers = Layers {
+            below_pod: [load::defaults()]
+                .into_iter()
+                .chain(package_layer(path))
+                .collect(),
+            above_pod: vec![],
+        };
+        let settings = resolve(&layers, None).expect("settings");
+        assert_eq!(settings.root, PathBuf::from("/hab"));
+        assert_eq!(settings.name, "web");
+    }
 }

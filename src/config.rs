@@ -32,6 +32,8 @@ pub struct Settings {
     pub service: Option<String>,
     /// ConfigMaps that are the live configuration, lowest first.
     pub config: Vec<ObjectRef>,
+    /// Secrets that are live configuration too, above the ConfigMaps, lowest first.
+    pub secrets: Vec<ObjectRef>,
     /// ConfigMaps whose keys are hooks.
     pub hooks: Vec<ObjectRef>,
     /// ConfigMaps whose keys are files of `config/`.
@@ -40,6 +42,8 @@ pub struct Settings {
     pub package: Option<PathBuf>,
     /// Where rendered files go: `<root>/svc/<name>/`.
     pub root: PathBuf,
+    /// The file of the configuration layer above the environment; `None`: `<root>/user/<name>/config/user.toml`.
+    pub user_toml: Option<PathBuf>,
     /// Where HTTP listens; `None` when it is disabled.
     pub listen_http: Option<Listen>,
     /// How often the health check runs.
@@ -48,6 +52,8 @@ pub struct Settings {
     pub health_check_timeout: Duration,
     /// How long the `reconfigure` hook may take.
     pub reconfigure_timeout: Duration,
+    /// How long the `file-updated` hook may take.
+    pub file_updated_timeout: Duration,
     /// How long the `post-stop` hook may take.
     pub post_stop_timeout: Duration,
     /// The first pause before a restart after a failure.
@@ -92,6 +98,7 @@ impl Settings {
             ),
             (Key::Service, self.service.clone().unwrap_or_default()),
             (Key::Config, objects(&self.config)),
+            (Key::Secrets, objects(&self.secrets)),
             (Key::Hooks, objects(&self.hooks)),
             (Key::Templates, objects(&self.templates)),
             (
@@ -105,6 +112,10 @@ impl Settings {
             (
                 Key::ReconfigureTimeout,
                 format!("{:?}", self.reconfigure_timeout),
+            ),
+            (
+                Key::FileUpdatedTimeout,
+                format!("{:?}", self.file_updated_timeout),
             ),
             (
                 Key::PostStopTimeout,

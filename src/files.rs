@@ -9,6 +9,7 @@ mod atomic;
 pub mod error;
 mod ledger;
 mod tree;
+pub mod watched_file;
 pub mod watching;
 
 use std::collections::btree_map::Entry;

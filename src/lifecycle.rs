@@ -57,6 +57,8 @@ pub enum Job {
     HealthCheck,
     /// The `reconfigure` hook.
     Reconfigure,
+    /// The `file-updated` hook.
+    FileUpdated,
     /// The `post-stop` hook.
     PostStop,
 }
@@ -70,6 +72,7 @@ impl Job {
             Job::PostRun => "post-run",
             Job::HealthCheck => "health-check",
             Job::Reconfigure => "reconfigure",
+            Job::FileUpdated => "file-updated",
             Job::PostStop => "post-stop",
         }
     }
@@ -85,6 +88,8 @@ pub enum Event {
         /// Members of the group, self included.
         members: usize,
     },
+    /// Service files on disk are others than before.
+    FilesUpdated,
     /// The job that a command asked for has this pid.
     Started {
         /// Which.
@@ -250,6 +255,8 @@ pub struct Policy {
     pub health_timeout: Duration,
     /// How long `reconfigure` may take.
     pub reconfigure_timeout: Duration,
+    /// How long `file-updated` may take.
+    pub file_updated_timeout: Duration,
     /// How long `post-stop` may take.
     pub post_stop_timeout: Duration,
     /// How long the main process may take to stop, if that is said.

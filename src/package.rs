@@ -1,11 +1,15 @@
-//! Owns what is run: `default.toml`, `hooks/*` and `config/**` as one [`Package`], from a directory, from ConfigMaps and
+//! Owns what is run: `default.toml`, `hooks/*`, `config/**` and a Habitat package's metafiles as one [`Package`], from a directory, from ConfigMaps and
 //! from the command after `--`, and the merge of its configuration layers. Never renders and never watches.
 
 pub mod directory;
 pub mod document;
+pub mod habitat;
+pub mod ident;
 pub mod layers;
 pub mod overlay;
 pub mod path;
+pub mod taint;
+pub mod variables;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -71,6 +75,10 @@ pub struct Package {
     pub facts: Facts,
     /// The text of `default.toml` and how messages name it.
     pub default_toml: Option<Source>,
+    /// The layers of the environment, lowest first: each is TOML or JSON.
+    pub variables: Vec<Source>,
+    /// The text of `user.toml`, the layer above the environment.
+    pub user_toml: Option<Source>,
     /// Hook templates.
     pub hooks: BTreeMap<Hook, Source>,
     /// Config file templates, by path relative to `config/`.
@@ -117,25 +125,42 @@ pub struct Source {
     pub text: String,
 }
 
+/// A bind that the package declares: another service that it needs, by a name of its choosing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// The bind's name.
+    pub name: String,
+    /// What the bound service must export.
+    pub exports: Vec<String>,
+}
+
 /// The package's own facts, under `pkg` in templates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
+    /// It is an installed Habitat package, which says who it is by its `IDENT`.
+    pub installed: bool,
     /// `origin/name/version/release` part; `kubesup` for what is not a Habitat package.
     pub origin: String,
-    /// The service's name.
+    /// An installed package's own name, else the service's.
     pub name: String,
-    /// From `app.kubernetes.io/version`, else `0.0.0`.
+    /// An installed package's own version, else from `app.kubernetes.io/version`, else `0.0.0`.
     pub version: String,
     /// 14 digits as in Habitat; all zero for what is not a Habitat package.
     pub release: String,
     /// The directory that the package was read from; empty without one.
     pub path: String,
-    /// Environment for hooks, in order.
+    /// The packages that it needs at run time, also indirectly (`TDEPS`), in the order of the file.
+    pub deps: Vec<ident::Ident>,
+    /// Environment for hooks.
     pub env: BTreeMap<String, String>,
     /// Ports, as text.
     pub exposes: Vec<String>,
     /// Export name to configuration path.
     pub exports: BTreeMap<String, String>,
+    /// The binds that it cannot do without.
+    pub binds: Vec<Bind>,
+    /// The binds that it can use.
+    pub binds_optional: Vec<Bind>,
     /// The user that hooks run as.
     pub svc_user: String,
     /// The group that hooks run as.

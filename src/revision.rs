@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::lifecycle::Files;
+use crate::package::taint::Taint;
 use crate::package::{Package, layers, overlay};
 use crate::snapshot::Paths;
 use crate::template::{self, Strictness, Templates, context};
@@ -17,6 +18,8 @@ pub struct Revision {
     pub package: Arc<Package>,
     /// The merged configuration.
     pub cfg: serde_json::Value,
+    /// Where in it values of Secrets are.
+    pub taint: Taint,
     /// Rendered files by path below the service directory.
     pub files: Arc<Files>,
     /// What the operator should mend though it works, one line each.
@@ -80,6 +83,7 @@ impl Revisions {
             .map_err(lines)?;
         Ok(Revision {
             package: Arc::clone(&parsed.package),
+            taint: layers.taint(),
             cfg: layers.cfg,
             files: Arc::new(rendered.files),
             warnings: parsed.templates.warnings().to_vec(),
@@ -107,9 +111,12 @@ impl Revisions {
     }
 }
 
-/// What the settings say about the package.
+/// What the settings say about the package. An installed one says it itself.
 fn with_facts(mut package: Package, settings: &Settings) -> Package {
     let facts = &mut package.facts;
+    if facts.installed {
+        return package;
+    }
     facts.name.clone_from(&settings.name);
     if facts.version.is_empty() || facts.version == NO_VERSION {
         facts.version.clone_from(&settings.version);

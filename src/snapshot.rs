@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::Settings;
 use crate::lifecycle::status::Status;
 use crate::package::Package;
+use crate::package::taint::Taint;
 use crate::world::{View, World};
 
 /// Everything that readers see. Cheap to clone.
@@ -51,10 +52,21 @@ pub struct Service {
     pub world: Arc<World>,
     /// The merged configuration, `cfg` in templates.
     pub cfg: serde_json::Value,
+    /// Where in `cfg` values of Secrets are.
+    pub taint: Taint,
+    /// `cfg` with these redacted; `None` while there are none. See [`Service::shown_cfg`].
+    pub shown: Option<serde_json::Value>,
     /// Counts accepted configurations, from 1.
     pub incarnation: u64,
     /// Files and directories of the service.
     pub paths: Paths,
+}
+
+impl Service {
+    /// The configuration as it may be shown: values that came from Secrets are redacted.
+    pub fn shown_cfg(&self) -> &serde_json::Value {
+        self.shown.as_ref().unwrap_or(&self.cfg)
+    }
 }
 
 /// Files and directories of the service below `<root>/svc/<name>`.

@@ -3,7 +3,10 @@
 
 mod accept;
 mod jobs;
+mod local;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +26,7 @@ use crate::snapshot::{Paths, Snapshot};
 use crate::world::{Departing, View};
 use accept::Accepted;
 use jobs::Jobs;
+use local::Local;
 
 /// The package as its directory has it now, or why it cannot be read.
 pub type Base = Result<Arc<Package>, Vec<String>>;
@@ -46,6 +50,8 @@ pub struct Dependencies {
     pub http: Option<std::net::SocketAddr>,
     /// Environment of hooks and of the main process besides the inherited one.
     pub environment: Vec<(String, String)>,
+    /// The environment of kubesup, where configuration layers may be.
+    pub variables: BTreeMap<String, String>,
     /// Ends the loop from outside, when another part has failed: as a TERM.
     pub shutdown: CancellationToken,
 }
@@ -65,6 +71,7 @@ struct Supervisor {
     lifecycle: Lifecycle,
     settle: Settle,
     accepted: Accepted,
+    local: Local,
     jobs: Jobs,
     deleted: bool,
     /// A storm of orphans: others have their turn, then reaping goes on.
@@ -88,6 +95,7 @@ impl Supervisor {
             settings,
             http,
             environment,
+            variables,
             shutdown,
         } = dependencies;
         let policy = policy(&settings, None, None);
@@ -101,6 +109,7 @@ impl Supervisor {
             lifecycle: Lifecycle::new(policy),
             settle: Settle::default(),
             accepted: Accepted::new(settings, http),
+            local: Local::new(variables),
             jobs: Jobs {
                 processes,
                 running: FuturesUnordered::new(),
@@ -142,6 +151,7 @@ impl Supervisor {
                     if changed.is_ok() { self.on_view() } else { self.shutdown.cancel() }
                 }
                 Ok(()) = self.base.changed() => self.settle.changed(self.now().mono),
+                () = self.local.changed() => self.settle.changed(self.now().mono),
                 () = self.shutdown.cancelled(), if !self.lifecycle.is_stopping() => self.feed(Event::Stop { signal: TERM }),
                 () = tokio::task::yield_now(), if self.reap_more => self.reap_more = self.jobs.reap() == Reaped::Some,
                 () = sleep_until(self.start, deadline) => self.on_time(),
@@ -231,7 +241,12 @@ impl Supervisor {
             return;
         }
         let view = self.views.borrow().clone();
-        let base = self.base.borrow().clone();
+        if self.accepted.pin(&view) {
+            self.local.follow(user_toml(self.accepted.settings()));
+        }
+        let base = self
+            .local
+            .lay(&self.base.borrow(), &self.accepted.settings().name);
         let now = self.now().mono;
         let Some(event) = self.accepted.render(&view, &base, now) else {
             return;
@@ -327,6 +342,7 @@ fn policy(
         health_interval: settings.health_check_interval,
         health_timeout: settings.health_check_timeout,
         reconfigure_timeout: settings.reconfigure_timeout,
+        file_updated_timeout: settings.file_updated_timeout,
         post_stop_timeout: settings.post_stop_timeout,
         shutdown_timeout: settings.shutdown_timeout.or_else(|| {
             facts
@@ -346,6 +362,15 @@ fn policy(
                 })
         }),
     }
+}
+
+/// Where `user.toml` is: as in Habitat, unless the setting says it.
+fn user_toml(settings: &Settings) -> PathBuf {
+    let path = settings.user_toml.clone().unwrap_or_else(|| {
+        let directory = settings.root.join("user").join(&settings.name);
+        directory.join("config").join("user.toml")
+    });
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// `<root>/svc/<name>` and where HTTP listens.

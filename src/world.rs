@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::Serialize;
 
@@ -53,6 +53,13 @@ pub enum Observation {
         /// What changed.
         delta: Delta<ConfigMap>,
     },
+    /// One Secret, watched by name.
+    Secrets {
+        /// Its name, known even when it does not exist.
+        name: String,
+        /// What changed.
+        delta: Delta<Secret>,
+    },
     /// A watch cannot be kept up. What it told before stays valid.
     Trouble {
         /// Which watch.
@@ -77,6 +84,11 @@ pub enum WatchKey {
         /// The ConfigMap's name.
         name: String,
     },
+    /// One Secret by name.
+    Secret {
+        /// The Secret's name.
+        name: String,
+    },
 }
 
 impl fmt::Display for WatchKey {
@@ -87,6 +99,7 @@ impl fmt::Display for WatchKey {
                 write!(f, "EndpointSlices of Service {service}")
             }
             WatchKey::ConfigMap { name } => write!(f, "ConfigMap {name}"),
+            WatchKey::Secret { name } => write!(f, "Secret {name}"),
         }
     }
 }
@@ -111,19 +124,45 @@ pub struct World {
     pub pod: OwnPod,
     /// All endpoints of the group, those that depart included, ordered by `member_id`. Self is always there.
     pub members: Members,
-    /// The live configuration's ConfigMaps, in the order in which they are merged.
+    /// The live configuration's ConfigMaps, then its Secrets, in the order in which they are merged.
     pub config: Vec<Document>,
     /// Files that ConfigMaps add to the package or replace in it, by path: `hooks/run`, `config/sub/app.conf`.
     pub overlay: BTreeMap<String, OverlayFile>,
 }
 
-/// The data of one ConfigMap that serves as live configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// The data of one ConfigMap or Secret that serves as live configuration.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Document {
-    /// How messages name it: `ConfigMap shop/demo-config`.
+    /// How messages name it: `ConfigMap shop/demo-config`, `Secret shop/demo-passwords`.
     pub object: String,
+    /// Whether its values may be shown.
+    pub sensitivity: Sensitivity,
     /// Its `data` and `binaryData` by key.
     pub data: BTreeMap<String, Vec<u8>>,
+}
+
+/// Without the values of a Secret: what is printed for debugging may be kept by somebody.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Document");
+        shown.field("object", &self.object);
+        match self.sensitivity {
+            Sensitivity::Public => shown.field("data", &self.data).finish(),
+            Sensitivity::Secret => shown
+                .field("keys", &self.data.keys())
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+/// Whether a value may be shown in messages, in the API and by commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub enum Sensitivity {
+    /// It may.
+    #[default]
+    Public,
+    /// It came from a Secret: messages name object, key, line and kind only.
+    Secret,
 }
 
 /// One file of the package that came from a ConfigMap.

@@ -88,8 +88,12 @@ const PURE: &[&str] = &[
     "snapshot",
 ];
 
-/// … but for the one file of a module that reads.
-const READERS: &[&str] = &["config/load.rs", "package/directory.rs"];
+/// … but for the files that read.
+const READERS: &[&str] = &[
+    "config/load.rs",
+    "package/directory.rs",
+    "package/directory/metafiles.rs",
+];
 
 const FORBIDDEN_IN_PURE: &[&str] = &[
     "tokio",

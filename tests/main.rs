@@ -13,8 +13,10 @@
 mod api_outage;
 mod architecture;
 mod bad_config;
+mod configuration;
 mod demo;
 mod graceful_stop;
+mod habitat_package;
 mod local_mode;
 mod manifests;
 mod peers;

@@ -66,8 +66,8 @@ fn granted(folder: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The rules in the docs of the functions that call the API server.
-fn documented() -> BTreeSet<String> {
+/// The rules in the docs of the functions that call the API server: those that everybody needs are marked `rbac:`.
+fn documented(mark: &str) -> BTreeSet<String> {
     let mut rules = BTreeSet::new();
     let mut folders = vec![root("src")];
     while let Some(folder) = folders.pop() {
@@ -79,7 +79,7 @@ fn documented() -> BTreeSet<String> {
                 let text = std::fs::read_to_string(&path).expect("a source file");
                 let lines = text
                     .lines()
-                    .filter_map(|line| line.trim().strip_prefix("/// rbac:"));
+                    .filter_map(|line| line.trim().strip_prefix(mark));
                 rules.extend(lines.map(|rule| rule.trim().to_owned()));
             }
         }
@@ -89,7 +89,7 @@ fn documented() -> BTreeSet<String> {
 
 #[test]
 fn the_base_and_the_demo_grant_exactly_what_the_code_says_it_uses() {
-    let documented = documented();
+    let documented = documented("/// rbac:");
     assert!(
         documented.len() >= 3,
         "the docs are not found: {documented:?}"
@@ -99,13 +99,31 @@ fn the_base_and_the_demo_grant_exactly_what_the_code_says_it_uses() {
 }
 
 #[test]
+fn secrets_are_granted_by_the_component_for_them_and_by_nothing_else() {
+    let documented = documented("/// rbac, opt-in:");
+    let secrets = "\"\" secrets list,watch";
+    assert!(documented.contains(secrets), "{documented:?}");
+    assert_eq!(granted("manifests/secrets"), [secrets.to_owned()].into());
+    let role = documents("manifests/secrets")
+        .into_iter()
+        .find(|document| document["kind"] == "Role")
+        .expect("a Role");
+    assert!(
+        role["rules"][0]["resourceNames"].is_array(),
+        "never a namespace's Secrets"
+    );
+}
+
+#[test]
 fn the_api_server_takes_the_base_and_the_demo_as_they_are() {
     let namespace = Namespace::new(ApiServer::shared());
-    for folder in ["manifests/base", "examples/demo"] {
+    for folder in ["manifests/base", "manifests/secrets", "examples/demo"] {
         let all = documents(folder);
-        let objects = all
-            .into_iter()
-            .filter(|document| document["kind"] != "Kustomization");
+        let objects = all.into_iter().filter(|document| {
+            !["Kustomization", "Component"]
+                .iter()
+                .any(|kind| document["kind"] == *kind)
+        });
         for object in objects {
             apply(&namespace, object);
         }

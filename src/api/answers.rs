@@ -81,7 +81,7 @@ impl Answers {
             *place = Some(match document {
                 Document::List => json(&[Item::new(service, &snapshot.status)]),
                 Document::Item => json(&Item::new(service, &snapshot.status)),
-                Document::Config => json(&service.cfg),
+                Document::Config => json(service.shown_cfg()),
             });
         }
         place.clone()

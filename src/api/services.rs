@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::config::{BindingMode, Topology};
 use crate::lifecycle::status::{Health, LastProcess, Status};
-use crate::package::Hook;
+use crate::package::{Bind, Hook};
 use crate::snapshot::{Paths, Service};
 use crate::template::context::{Ident, Pkg, Sys};
 
@@ -19,7 +19,7 @@ use crate::template::context::{Ident, Pkg, Sys};
     reason = "the contract's section 1.4 says what each key is"
 )]
 pub struct Item<'a> {
-    pub all_pkg_binds: Vec<Value>,
+    pub all_pkg_binds: Vec<PkgBind>,
     pub binding_mode: &'static str,
     pub binds: Vec<String>,
     pub bldr_url: &'static str,
@@ -58,7 +58,12 @@ impl<'a> Item<'a> {
         let facts = &service.package.facts;
         let manager_fs_cfg = ManagerFsCfg::new(&service.paths);
         Item {
-            all_pkg_binds: Vec::new(),
+            all_pkg_binds: facts
+                .binds
+                .iter()
+                .chain(&facts.binds_optional)
+                .map(PkgBind::new)
+                .collect(),
             binding_mode: match settings.binding_mode {
                 BindingMode::Strict => "strict",
                 BindingMode::Relaxed => "relaxed",
@@ -66,7 +71,7 @@ impl<'a> Item<'a> {
             binds: Vec::new(),
             // Nothing is installed or updated by kubesup: these are Habitat's words for that.
             bldr_url: "",
-            cfg: &service.cfg,
+            cfg: service.shown_cfg(),
             channel: "stable",
             config_from: None,
             desired_state: "Up",
@@ -113,6 +118,26 @@ impl<'a> Item<'a> {
             update_condition: "latest",
             user_config_updated: false,
             manager_fs_cfg,
+        }
+    }
+}
+
+/// A bind that the package declares, required or optional.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(
+    missing_docs,
+    reason = "`service` is the bind's name; so it is in the contract"
+)]
+pub struct PkgBind {
+    pub service: String,
+    pub exports: Vec<String>,
+}
+
+impl PkgBind {
+    fn new(bind: &Bind) -> PkgBind {
+        PkgBind {
+            service: bind.name.clone(),
+            exports: bind.exports.clone(),
         }
     }
 }
@@ -234,7 +259,7 @@ impl PkgItem {
             version: pkg.version,
             release: pkg.release,
             deps: pkg.deps,
-            dependencies: Vec::new(),
+            dependencies: facts.deps.iter().map(ToString::to_string).collect(),
             env: pkg.env,
             exposes: pkg.exposes,
             exports: pkg.exports,

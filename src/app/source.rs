@@ -18,6 +18,7 @@ use crate::cluster::{self, client, identity};
 use crate::config::{Key, Layer, Origin};
 use crate::files::watching::Watching;
 use crate::manifests;
+use crate::package::habitat::environment;
 use crate::package::{Package, directory, overlay};
 use crate::supervisor::Base;
 use crate::world::{Identity, Observation, WatchKey};
@@ -144,6 +145,14 @@ impl Source {
         }
     }
 
+    /// The environment of kubesup, above what the manifests give the container.
+    pub(super) fn environment(&self, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut environment: BTreeMap<String, String> =
+            self.literal_environment().into_iter().collect();
+        environment.extend(own.clone());
+        environment
+    }
+
     /// Starts the tasks that observe, and the one that reads the package.
     pub(super) async fn start(
         self,
@@ -236,6 +245,8 @@ fn below(directory: &Path) -> Vec<PathBuf> {
 pub(super) struct PackageSource {
     pub(super) directory: Option<PathBuf>,
     pub(super) command: Vec<OsString>,
+    /// The environment that the hooks of an installed package build on.
+    pub(super) environment: BTreeMap<String, String>,
 }
 
 impl PackageSource {
@@ -252,7 +263,13 @@ impl PackageSource {
                 read.package
             }
         };
-        package.command = overlay::command_hook(&self.command);
+        if package.facts.installed {
+            environment::inherit(&mut package.facts.env, &self.environment);
+        }
+        // Given a command, it is what runs in place of a program in the package, but not in place of a hook.
+        if let Some(command) = overlay::command_hook(&self.command) {
+            package.command = Some(command);
+        }
         Ok(Arc::new(package))
     }
 

@@ -35,6 +35,13 @@ pub(super) const CONFIG_MAPS: Rule = Rule {
     verbs: WATCH,
 };
 
+/// Opt-in: only where the own Pod names a Secret.
+pub(super) const SECRETS: Rule = Rule {
+    group: "",
+    resource: "secrets",
+    verbs: WATCH,
+};
+
 impl Rule {
     /// `grant list and watch on configmaps (manifests/base/rbac.yaml)`.
     pub(super) fn grant(&self) -> String {
@@ -94,6 +101,7 @@ impl Target {
             WatchKey::Pod => "Pod",
             WatchKey::EndpointSlices { .. } => "EndpointSlices",
             WatchKey::ConfigMap { .. } => "ConfigMap",
+            WatchKey::Secret { .. } => "Secret",
         }
     }
 
@@ -105,8 +113,15 @@ impl Target {
             WatchKey::EndpointSlices { service } => {
                 format!("namespace {namespace}, Service {service}")
             }
-            WatchKey::ConfigMap { name } => format!("{namespace}/{name}"),
+            WatchKey::ConfigMap { name } | WatchKey::Secret { name } => {
+                format!("{namespace}/{name}")
+            }
         }
+    }
+
+    /// A parser's reason may quote what it read: of a Secret it is neither told nor logged.
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self.key, WatchKey::Secret { .. })
     }
 
     /// What it must be allowed to do.
@@ -115,6 +130,7 @@ impl Target {
             WatchKey::Pod => PODS,
             WatchKey::EndpointSlices { .. } => ENDPOINT_SLICES,
             WatchKey::ConfigMap { .. } => CONFIG_MAPS,
+            WatchKey::Secret { .. } => SECRETS,
         }
     }
 }
@@ -129,9 +145,10 @@ mod tests {
         let source = include_str!("watch.rs");
         let documented: Vec<_> = source
             .lines()
-            .filter_map(|line| line.trim().strip_prefix("/// rbac:"))
+            .filter_map(|line| line.trim().strip_prefix("/// rbac"))
+            .map(|line| line.trim_start_matches(", opt-in").trim_start_matches(':'))
             .collect();
-        let rules = [PODS, ENDPOINT_SLICES, CONFIG_MAPS].map(|rule| rule.to_string());
+        let rules = [PODS, ENDPOINT_SLICES, CONFIG_MAPS, SECRETS].map(|rule| rule.to_string());
         let rules: Vec<_> = rules
             .iter()
             .filter_map(|rule| rule.strip_prefix("rbac:"))

@@ -105,6 +105,9 @@ fn explain(target: &Target, error: &watcher::Error) -> String {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => match error {
+            kube::Error::SerdeError(_) if target.is_secret() => {
+                format!("the answer of {server} is not understood; {no_server}")
+            }
             kube::Error::SerdeError(error) => {
                 format!("the answer of {server} is not understood: {error}; {no_server}")
             }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::runtime::watcher;
@@ -92,6 +92,7 @@ impl Source {
             WatchKey::Pod => self.watch_pod(stop),
             WatchKey::EndpointSlices { service } => self.watch_endpoint_slices(service, stop),
             WatchKey::ConfigMap { name } => self.watch_config_map(name, stop),
+            WatchKey::Secret { name } => self.watch_secret(name, stop),
         }
     }
 
@@ -142,6 +143,23 @@ impl Source {
             delta,
         };
         self.follow::<ConfigMap>(key, selected, observe, stop)
+    }
+
+    /// Watches one Secret by its name, so that a Role may grant it by `resourceNames`: nobody grants a namespace's Secrets
+    /// for the sake of one. Needed only where the annotations `kubesup.dev/secrets` or `kubesup.dev/files` name one.
+    ///
+    /// # RBAC
+    ///
+    /// rbac, opt-in: "" secrets list,watch
+    fn watch_secret(&self, name: &str, stop: CancellationToken) -> BoxFuture<'static, ()> {
+        let name = name.to_owned();
+        let key = WatchKey::Secret { name: name.clone() };
+        let selected = by_name(&name);
+        let observe = move |delta| Observation::Secrets {
+            name: name.clone(),
+            delta,
+        };
+        self.follow::<Secret>(key, selected, observe, stop)
     }
 
     fn follow<K: follow::Watched>(

@@ -46,6 +46,7 @@ pub enum Reach {
 keys! {
     Package "package" Local "DIR" "The package directory: default.toml, hooks/ and config/";
     Root "root" Local "DIR" "Where rendered files go: DIR/svc/NAME/";
+    UserToml "user-toml" Local "FILE" "The configuration layer above the environment; else ROOT/user/NAME/config/user.toml";
     ListenHttp "listen-http" Local "ADDR" "Where HTTP listens, such as [::]:9631; none disables it";
     Name "name" Pod "NAME" "The service's name";
     Group "group" Pod "GROUP" "The service's group";
@@ -53,11 +54,13 @@ keys! {
     BindingMode "binding-mode" Pod "MODE" "strict or relaxed";
     Service "service" Pod "SERVICE" "The Service whose EndpointSlices are the peers";
     Config "config" Live "NAMES" "ConfigMaps that are the live configuration, lowest first; NAME? may be missing";
+    Secrets "secrets" Live "NAMES" "Secrets that are live configuration above the ConfigMaps, lowest first; NAME? may be missing";
     Hooks "hooks" Live "NAMES" "ConfigMaps whose keys are hooks";
     Templates "templates" Live "NAMES" "ConfigMaps whose keys are files of config/; NAME=DIR puts them in a sub-directory";
     HealthCheckInterval "health-check-interval" Pod "TIME" "How often the health check runs";
     HealthCheckTimeout "health-check-timeout" Pod "TIME" "How long a health check may take";
     ReconfigureTimeout "reconfigure-timeout" Pod "TIME" "How long the reconfigure hook may take";
+    FileUpdatedTimeout "file-updated-timeout" Pod "TIME" "How long the file-updated hook may take";
     PostStopTimeout "post-stop-timeout" Pod "TIME" "How long the post-stop hook may take";
     ServiceMinBackoffPeriod "service-min-backoff-period" Pod "TIME" "The first pause before a restart after a failure";
     ServiceMaxBackoffPeriod "service-max-backoff-period" Pod "TIME" "The longest pause before a restart after a failure";

@@ -114,8 +114,8 @@ pub fn environment(variables: &BTreeMap<String, String>) -> (Layer, Vec<String>)
     (layer, warnings)
 }
 
-/// `KUBESUP_` names that other parts read: the settings file, the own container, the log filter, and what the tests use.
-const NOT_SETTINGS: [&str; 5] = ["CONFIG", "CONTAINER", "LOG", "CACHE", "TEST_ASSETS"];
+/// `KUBESUP_` names that other parts read: the settings file, a layer of the program's configuration, the own container, the log filter, and what the tests use.
+const NOT_SETTINGS: [&str; 6] = ["CONFIG", "CFG", "CONTAINER", "LOG", "CACHE", "TEST_ASSETS"];
 
 fn is_service_link(rest: &str) -> bool {
     let is_port_number = |text: &str| {

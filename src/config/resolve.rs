@@ -19,6 +19,8 @@ use super::{
 pub enum Origin {
     /// `config/kubesup.yaml`, embedded.
     Defaults,
+    /// What an installed Habitat package changes in the defaults, by its directory.
+    Package(PathBuf),
     /// What local mode changes in the defaults.
     LocalMode,
     /// A line of the file given with `--config`.
@@ -35,6 +37,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Defaults => write!(f, "built-in defaults"),
+            Origin::Package(path) => write!(f, "Habitat package {}", path.display()),
             Origin::LocalMode => write!(f, "local mode"),
             Origin::File(path) => write!(f, "settings file {}", path.display()),
             Origin::Pod(pod) => write!(f, "Pod {pod}"),
@@ -85,10 +88,10 @@ impl Layer {
     }
 }
 
-/// Layers, lowest first: defaults, local mode, file, own Pod, environment, flags.
+/// Layers, lowest first: defaults, installed package, local mode, file, own Pod, environment, flags.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Layers {
-    /// Defaults, local mode and the settings file.
+    /// Defaults, installed package, local mode and the settings file.
     pub below_pod: Vec<Layer>,
     /// Environment and flags.
     pub above_pod: Vec<Layer>,
@@ -150,16 +153,19 @@ fn read(from: &mut Reader<'_>) -> Settings {
             .unwrap_or(BindingMode::Strict),
         service: from.object_name(Key::Service),
         config: from.objects(Key::Config, Directory::Refused),
+        secrets: from.objects(Key::Secrets, Directory::Refused),
         hooks: from.objects(Key::Hooks, Directory::Refused),
         templates: from.objects(Key::Templates, Directory::Allowed),
         package: from.text(Key::Package).map(PathBuf::from),
         root: from
             .text(Key::Root)
             .map_or_else(|| PathBuf::from("/kubesup"), PathBuf::from),
+        user_toml: from.text(Key::UserToml).map(PathBuf::from),
         listen_http: from.listen(),
         health_check_interval: from.positive(Key::HealthCheckInterval, 30),
         health_check_timeout: from.positive(Key::HealthCheckTimeout, 60),
         reconfigure_timeout: from.positive(Key::ReconfigureTimeout, 60),
+        file_updated_timeout: from.positive(Key::FileUpdatedTimeout, 60),
         post_stop_timeout: from.positive(Key::PostStopTimeout, 60),
         service_min_backoff_period: from
             .duration(Key::ServiceMinBackoffPeriod)
@@ -363,7 +369,10 @@ impl Reader<'_> {
                 .strip_suffix('?')
                 .map_or((name, false), |name| (name, true));
             if !is_object_name(name) {
-                self.problem(key, format!("{item:?}: {name:?} is no name of a ConfigMap"));
+                self.problem(
+                    key,
+                    format!("{item:?}: {name:?} is no name of a ConfigMap or Secret"),
+                );
             } else if item.contains('=') && directory == Directory::Refused {
                 self.problem(
                     key,

@@ -36,6 +36,8 @@ pub struct Lifecycle {
     restarts: Restarts,
     restart_due: Option<(Duration, TerminationReason)>,
     reconfigure: Reconfigure,
+    /// Service files changed, and the `file-updated` hook has not been started for it.
+    files_changed: bool,
     checks: HealthChecks,
     post_run_at: Option<Duration>,
     health: Health,
@@ -95,6 +97,7 @@ impl Lifecycle {
             restarts: Restarts::default(),
             restart_due: None,
             reconfigure: Reconfigure::default(),
+            files_changed: false,
             checks: HealthChecks::default(),
             post_run_at: None,
             health: Health::Unknown,
@@ -178,6 +181,7 @@ impl Lifecycle {
             Event::Rendered { files, members } => {
                 self.on_rendered(files, members, now, &mut commands);
             }
+            Event::FilesUpdated => self.on_files_updated(now, &mut commands),
             Event::Started { job, pid } => self.on_started(job, pid, now, &mut commands),
             Event::Ended { job, code } => self.on_ended(job, code, now, &mut commands),
             Event::Stop { signal } => self.on_stop(signal, now, &mut commands),
@@ -215,6 +219,8 @@ impl Lifecycle {
         }
         self.reconfigure = Reconfigure::default();
         self.restart_due = None;
+        // Whatever starts now finds the newest service files.
+        self.files_changed = false;
         if self.has_hook(Job::Init) {
             self.stage = Stage::Initializing;
             self.begin(Job::Init, None, now, commands);
@@ -269,6 +275,7 @@ impl Lifecycle {
         self.post_run_at = self.has_hook(Job::PostRun).then_some(now.mono);
         // What changed while `init` ran has not been seen by anybody yet.
         self.react(now, commands);
+        self.run_file_updated(now, commands);
     }
 
     fn on_ended(&mut self, job: Job, code: i32, now: Now, commands: &mut Vec<Command>) {
@@ -279,6 +286,7 @@ impl Lifecycle {
             // A change may have waited for its end.
             if self.stage == Stage::Running {
                 self.react(now, commands);
+                self.run_file_updated(now, commands);
             }
             return;
         }
@@ -303,11 +311,14 @@ impl Lifecycle {
             Job::Reconfigure if self.stage == Stage::Running => {
                 self.reconfigure_ended(code, now, commands);
             }
+            Job::FileUpdated if self.stage == Stage::Running => {
+                self.file_updated_ended(code, now, commands);
+            }
             Job::PostRun if self.stage == Stage::Running && code != 0 => {
                 commands.push(Command::Tell(Notice::HookFailed { job, code }));
                 self.post_run_at = Some(now.mono + POST_RUN_PAUSE);
             }
-            Job::HealthCheck | Job::Reconfigure | Job::PostRun => {}
+            Job::HealthCheck | Job::Reconfigure | Job::FileUpdated | Job::PostRun => {}
         }
     }
 
@@ -543,7 +554,12 @@ impl Lifecycle {
 
     /// Hooks that belong to a run of the main process end with it.
     fn abandon_hooks(&mut self, commands: &mut Vec<Command>) {
-        for job in [Job::HealthCheck, Job::Reconfigure, Job::PostRun] {
+        for job in [
+            Job::HealthCheck,
+            Job::Reconfigure,
+            Job::FileUpdated,
+            Job::PostRun,
+        ] {
             self.kill(job, commands);
             if let Some(running) = self.jobs.get_mut(&job) {
                 running.abandoned = true;
@@ -728,5 +744,6 @@ impl Lifecycle {
     }
 }
 
+mod file_updated;
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, PodTemplateSpec, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, PodTemplateSpec, Secret, Service};
 use k8s_openapi::api::discovery::v1::{EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
@@ -23,6 +24,8 @@ pub struct Objects {
     pub workloads: Vec<Workload>,
     /// ConfigMaps.
     pub config_maps: Vec<ConfigMap>,
+    /// Secrets.
+    pub secrets: Vec<Secret>,
     /// Services.
     pub services: Vec<Service>,
     /// EndpointSlices.
@@ -57,6 +60,7 @@ impl Objects {
             "" => return Err("every manifest has a kind".to_owned()),
             "Pod" => self.pods.push(read(value)?),
             "ConfigMap" => self.config_maps.push(read(value)?),
+            "Secret" => self.secrets.push(secret(value)?),
             "Service" => self.services.push(read(value)?),
             "EndpointSlice" => self.slices.push(read(value)?),
             "StatefulSet" => {
@@ -156,6 +160,16 @@ impl Objects {
                     delta: Delta::Reset(named.cloned().collect()),
                 }
             }
+            WatchKey::Secret { name } => {
+                let named = self
+                    .secrets
+                    .iter()
+                    .filter(|object| object.metadata.name.as_ref() == Some(name));
+                Observation::Secrets {
+                    name: name.clone(),
+                    delta: Delta::Reset(named.cloned().collect()),
+                }
+            }
             WatchKey::EndpointSlices { service } => Observation::EndpointSlices {
                 service: service.clone(),
                 delta: Delta::Reset(self.slices_of(service)),
@@ -218,6 +232,30 @@ fn read<K: DeserializeOwned>(value: Value) -> Result<K, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
+/// A parser's reason may quote the value: of a Secret only the key is told.
+fn secret(value: Value) -> Result<Secret, String> {
+    let texts = |field: &str| {
+        value
+            .get(field)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+    };
+    let not_base64 = texts("data")
+        .find(|(_, value)| serde_json::from_value::<ByteString>((*value).clone()).is_err());
+    let not_text = texts("stringData").find(|(_, value)| !value.is_string());
+    if let Some((key, _)) = not_base64 {
+        return Err(format!(
+            "data, key {key}: it is not base64; put texts into stringData"
+        ));
+    }
+    if let Some((key, _)) = not_text {
+        return Err(format!("stringData, key {key}: it is not a text; quote it"));
+    }
+    serde_json::from_value(value)
+        .map_err(|_| "it is not what a Secret is (its text is not shown)".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,6 +267,33 @@ mod tests {
         objects.add(json!({"kind": "Service", "metadata": {"name": "demo"}, "spec": {"ports": [{"port": 80}]}})).expect("a Service");
         assert_eq!(objects.slices_of("demo").len(), 1);
         assert_eq!(objects.slices_of("other").len(), 0);
+    }
+
+    #[test]
+    fn a_wrong_secret_is_named_by_its_key_and_never_shown() {
+        for (secret, part) in [
+            (
+                json!({"data": {"k": "hunter2!"}}),
+                "data, key k: it is not base64",
+            ),
+            (
+                json!({"stringData": {"k": 1234}}),
+                "stringData, key k: it is not a text",
+            ),
+            (json!({"data": "hunter2"}), "not what a Secret is"),
+            (json!({"type": ["hunter2"]}), "not what a Secret is"),
+        ] {
+            let mut value = json!({"kind": "Secret", "metadata": {"name": "s"}});
+            value
+                .as_object_mut()
+                .expect("a map")
+                .extend(secret.as_object().cloned().expect("a map"));
+            let error = Objects::default().add(value).expect_err("an error");
+            assert!(
+                error.contains(part) && !error.contains("hunter2"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

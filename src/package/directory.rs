@@ -1,10 +1,12 @@
-//! Owns the reading of a plain plan directory (`default.toml`, `hooks/*`, `config/**`) into a [`Package`]. The one
-//! file of `package` that touches the file system; never writes and never watches.
+//! Owns the reading of a directory into a [`Package`]: a plain plan (`default.toml`, `hooks/*`, `config/**`) or an
+//! installed Habitat package, which has metafiles too. With what is below it the only part of `package` that touches the
+//! file system; never writes and never watches.
 //!
 //! Symbolic links are followed, since a mounted ConfigMap consists of them; what they lead to must be a regular file
 //! or a directory. Names that start with `..` are the kubelet's own and are left out.
 
 mod error;
+mod metafiles;
 
 use std::fs;
 use std::io;
@@ -15,9 +17,10 @@ use rustix::io::Errno;
 
 pub use error::DirectoryError;
 
+use super::ident::Ident;
 use super::overlay::{remedy, suggest_hook};
 use super::path;
-use super::{Facts, Hook, Package, Source};
+use super::{Command, Facts, Hook, Package, Source};
 
 /// The largest template, in bytes: sixteen times what a ConfigMap can hold. More is an archive or a mistake.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
@@ -37,13 +40,22 @@ pub struct Read {
 /// Reads the package in `directory`. Returns every problem at once.
 pub fn read(directory: &Path) -> Result<Read, Vec<DirectoryError>> {
     let mut reader = Reader::default();
-    reader.package.facts = Facts {
-        origin: "kubesup".into(),
-        version: "0.0.0".into(),
-        release: "0".repeat(14),
-        path: directory.display().to_string(),
-        ..Facts::default()
+    // What is no directory has its own error below.
+    let (facts, errors) = if directory.is_dir() {
+        metafiles::read(directory)
+    } else {
+        Default::default()
     };
+    reader.errors.extend(errors);
+    reader.package.facts = Facts {
+        path: directory.display().to_string(),
+        ..facts
+    };
+    if !reader.package.facts.installed {
+        reader.package.facts.origin = "kubesup".into();
+        reader.package.facts.version = "0.0.0".into();
+        reader.package.facts.release = "0".repeat(14);
+    }
     if let Err(error) = reader.plan(directory) {
         reader.errors.push(error);
     }
@@ -57,6 +69,12 @@ pub fn read(directory: &Path) -> Result<Read, Vec<DirectoryError>> {
     } else {
         Err(errors)
     }
+}
+
+/// Who the package in `directory` is, when it is an installed one. What is wrong with it, [`read`] says.
+pub fn installed(directory: &Path) -> Option<Ident> {
+    let text = text(&directory.join("IDENT")).ok()?.text;
+    Ident::parse(text.trim()).ok()
 }
 
 #[derive(Default)]
@@ -84,6 +102,18 @@ impl Reader {
             found = true;
             let outcome = self.config(&path, "", &mut vec![identity(&top)]);
             self.kept(outcome);
+        }
+        let run = directory.join("run");
+        if self.package.facts.installed
+            && !self.package.hooks.contains_key(&Hook::Run)
+            && run.is_file()
+        {
+            found = true;
+            // As in Habitat: a program of this name at the top is what runs when there is no hook.
+            self.package.command = Some(Command {
+                program: run.into_os_string(),
+                args: Vec::new(),
+            });
         }
         if !found {
             self.warnings.push(format!(
@@ -329,6 +359,88 @@ mod tests {
             plan.path().join("config/app.conf").display().to_string()
         );
         assert_eq!(package.facts.ident(), "kubesup//0.0.0/00000000000000");
+    }
+
+    #[test]
+    fn an_installed_package_says_who_it_is_and_what_its_hooks_run_with() {
+        let image = plan(&[
+            (
+                "hab/pkgs/acme/web/1.0/20240101000000/IDENT",
+                "acme/web/1.0/20240101000000\n",
+            ),
+            (
+                "hab/pkgs/acme/web/1.0/20240101000000/DEPS",
+                "core/jre/17/20230101000000\n",
+            ),
+            (
+                "hab/pkgs/acme/web/1.0/20240101000000/TDEPS",
+                "core/glibc/2/20230101000000\ncore/jre/17/20230101000000\n",
+            ),
+            (
+                "hab/pkgs/acme/web/1.0/20240101000000/PATH",
+                "/hab/pkgs/acme/web/1.0/20240101000000/bin",
+            ),
+            ("hab/pkgs/acme/web/1.0/20240101000000/run", "#!/bin/sh\n"),
+            (
+                "hab/pkgs/core/jre/17/20230101000000/PATH",
+                "/hab/pkgs/core/jre/17/20230101000000/bin\n",
+            ),
+            (
+                "hab/pkgs/core/busybox-static/1.9/20240101000000/PATH",
+                "/hab/pkgs/core/busybox-static/1.9/20240101000000/bin",
+            ),
+            (
+                "hab/pkgs/core/busybox-static/1.36/20230101000000/PATH",
+                "/hab/pkgs/core/busybox-static/1.36/20230101000000/bin",
+            ),
+        ]);
+        let directory = image.path().join("hab/pkgs/acme/web/1.0/20240101000000");
+        let Read { package, warnings } = read(&directory).unwrap();
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(package.facts.ident(), "acme/web/1.0/20240101000000");
+        assert_eq!(package.facts.deps.len(), 2);
+        let packages = image.path().join("hab/pkgs");
+        let path = [
+            "acme/web/1.0/20240101000000/bin",
+            "core/jre/17/20230101000000/bin",
+            "core/busybox-static/1.36/20230101000000/bin",
+        ]
+        .map(|path| packages.join(path).display().to_string())
+        .join(":");
+        assert_eq!(package.facts.env["PATH"], path);
+        assert_eq!(package.command.unwrap().program, directory.join("run"));
+        assert_eq!(installed(&directory).unwrap().name, "web");
+        assert_eq!(installed(image.path()), None);
+    }
+
+    #[test]
+    fn wrong_metafiles_are_all_named_with_their_lines() {
+        let plan = plan(&[
+            ("IDENT", "acme/web"),
+            ("BINDS", "ok=\nwrong"),
+            ("config/app.conf", ""),
+        ]);
+        fs::write(plan.path().join("EXPORTS"), b"a=\xff").unwrap();
+        symlink("nowhere", plan.path().join("TDEPS")).unwrap();
+        let errors = errors(&plan);
+        for part in [
+            "/IDENT: \"acme/web\" is no full package identifier",
+            "/BINDS, line 2: \"wrong\" is no bind",
+            "/EXPORTS: not UTF-8 from byte 2",
+            "/TDEPS: it does not exist",
+        ] {
+            assert!(
+                errors.iter().any(|error| error.contains(part)),
+                "{part} is not in {errors:#?}"
+            );
+        }
+        assert_eq!(errors.len(), 4, "{errors:#?}");
+    }
+
+    #[test]
+    fn a_plan_may_have_directories_with_the_names_of_metafiles() {
+        let plan = plan(&[("PATH/x", ""), ("hooks/run", "")]);
+        assert_eq!(read(plan.path()).unwrap().warnings, Vec::<String>::new());
     }
 
     #[test]

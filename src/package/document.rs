@@ -1,4 +1,4 @@
-//! Owns how one ConfigMap becomes configuration layers: its document keys, and its dotted keys with one scalar each.
+//! Owns how one ConfigMap or Secret becomes configuration layers: its document keys, and its dotted keys with one scalar each.
 //! Never merges the layers (that is `layers`) and never reads a file.
 
 pub mod node;
@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::world::Document;
+use crate::world::{Document, Sensitivity};
 pub use parse::{Format, parse};
 
 /// The key under which TOML datetimes live in JSON, as in Habitat: `{"$__toml_private_datetime": "1979-05-27"}`.
@@ -20,6 +20,8 @@ pub const DATETIME: &str = "$__toml_private_datetime";
 pub struct Layer {
     /// Where it came from.
     pub origin: Origin,
+    /// Whether its values may be shown.
+    pub sensitivity: Sensitivity,
     /// Its values.
     pub table: Map<String, Value>,
 }
@@ -99,10 +101,13 @@ pub fn documents(document: &Document) -> (Vec<Layer>, Vec<LayerError>) {
         let (object, key) = (document.object.clone(), key.clone());
         match text(content)
             .map_err(|reason| (None, reason))
-            .and_then(|text| parse(format, text).map_err(|error| (error.position, error.reason)))
-        {
+            .and_then(|text| {
+                parse(format, text)
+                    .map_err(|error| (error.position, reason(document, format, error.reason)))
+            }) {
             Ok(table) => layers.push(Layer {
                 origin: Origin::Document { object, key },
+                sensitivity: document.sensitivity,
                 table,
             }),
             Err((position, reason)) => {
@@ -130,7 +135,8 @@ pub fn scalars(
         if Format::of(key).is_some() {
             continue;
         }
-        let outcome = text(content).and_then(|text| scalar::set(&mut table, lower, key, text));
+        let outcome = text(content)
+            .and_then(|text| scalar::set(&mut table, lower, key, text, document.sensitivity));
         if let Err(reason) = outcome {
             let (object, key) = (document.object.clone(), Some(key.clone()));
             errors.push(LayerError {
@@ -145,9 +151,21 @@ pub fn scalars(
         origin: Origin::Keys {
             object: document.object.clone(),
         },
+        sensitivity: document.sensitivity,
         table,
     };
     ((!layer.table.is_empty()).then_some(layer), errors)
+}
+
+/// The parser's reason may quote the text, and a Secret's text is never shown.
+fn reason(document: &Document, format: Format, reason: String) -> String {
+    match document.sensitivity {
+        Sensitivity::Public => reason,
+        Sensitivity::Secret => format!(
+            "malformed {}, or a value that configuration cannot hold; a Secret's text is not shown",
+            format.name()
+        ),
+    }
 }
 
 /// A TOML datetime as it lives in JSON.
@@ -184,6 +202,7 @@ mod tests {
     fn document<const N: usize>(data: [(&str, &[u8]); N]) -> Document {
         Document {
             object: "ConfigMap shop/demo".into(),
+            sensitivity: Sensitivity::Public,
             data: data
                 .into_iter()
                 .map(|(key, value)| (key.into(), value.into()))
@@ -239,6 +258,48 @@ mod tests {
             assert!(!error.contains('\n'), "{error}");
         }
         assert_eq!(all.len(), 5);
+    }
+
+    #[test]
+    fn problems_of_a_secret_name_object_key_line_and_kind_and_no_text() {
+        let lower =
+            json!({"port": 1, "on": true, "ratio": 1.5, "at": {DATETIME: "1979-05-27"}, "t": {}});
+        let secret = Document {
+            object: "Secret shop/demo".into(),
+            sensitivity: Sensitivity::Secret,
+            ..document([
+                ("a.toml", b"hunter2 = hunter2"),
+                ("b.json", br#"{"hunter2": 1, "hunter2": 2}"#),
+                ("c.yaml", b"- hunter2"),
+                ("d.yaml", b"hunter2: !hunter2 hunter2\nhunter2: *hunter2"),
+                ("on", b"hunter2"),
+                ("port", b"hunter2"),
+                ("ratio", b"hunter2"),
+                ("at", b"hunter2"),
+                ("t", b"hunter2"),
+                ("lines", b"hunter2\nhunter2"),
+            ])
+        };
+        let mut errors = documents(&secret).1;
+        errors.extend(scalars(&secret, lower.as_object().unwrap()).1);
+        let all: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(all.len(), 10, "{all:#?}");
+        assert!(
+            all.iter().all(|error| !error.contains("hunter2")),
+            "{all:#?}"
+        );
+        assert!(
+            all[0].starts_with(
+                "cannot use configuration: Secret shop/demo, key a.toml, line 1, column 11: malformed TOML"
+            ),
+            "{all:#?}"
+        );
+        assert!(
+            all.iter()
+                .any(|error| error.contains("key port: the value is not an integer of 64 bits")),
+            "{all:#?}"
+        );
+        assert!(!format!("{secret:?}").contains("104, 117"), "{secret:?}");
     }
 
     #[test]

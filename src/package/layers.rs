@@ -3,11 +3,12 @@
 
 use serde_json::{Map, Value};
 
+use super::document::parse::ParseError;
+use super::document::{Format, as_table, documents, parse, scalars};
 pub use super::document::{Layer, LayerError, Origin};
-use super::document::{as_table, documents, parse, scalars};
+use super::taint::{Taint, token};
 use super::{Package, Source};
-use crate::package::document::Format;
-use crate::world::Document;
+use crate::world::{Document, Sensitivity};
 
 /// How deep tables are merged into tables, as in Habitat; the top counts as level 0.
 pub const MAX_MERGE_DEPTH: usize = 30;
@@ -25,17 +26,27 @@ pub struct Layers {
 pub struct Leaf<'a> {
     /// Its dotted path; parts that are not plain are quoted as in TOML.
     pub path: String,
+    /// The same as a JSON pointer.
+    pub pointer: String,
     /// Its value.
     pub value: &'a Value,
     /// The layer that it came from: `/package/default.toml`, `ConfigMap shop/demo-config, key app.toml`.
     pub origin: String,
+    /// Whether the value may be shown.
+    pub sensitivity: Sensitivity,
 }
 
-/// Merges `default.toml` and the ConfigMaps in their order. Returns every problem at once.
+/// Merges `default.toml`, the environment, `user.toml`, and the ConfigMaps and Secrets in their order. Returns every problem at once.
 pub fn merge(package: &Package, world_config: &[Document]) -> Result<Layers, Vec<LayerError>> {
     let mut layers = Layers::default();
     let mut errors = Vec::new();
     if let Some(source) = &package.default_toml {
+        errors.extend(layers.lay_toml(source).err());
+    }
+    for source in &package.variables {
+        errors.extend(layers.lay_variable(source).err());
+    }
+    if let Some(source) = &package.user_toml {
         errors.extend(layers.lay_toml(source).err());
     }
     for document in world_config {
@@ -68,6 +79,28 @@ impl Layers {
         })?;
         self.lay(Layer {
             origin: Origin::Named(source.origin.clone()),
+            sensitivity: Sensitivity::Public,
+            table,
+        })
+    }
+
+    /// Lays the text of a variable over what is there: TOML, else JSON, as in Habitat.
+    pub fn lay_variable(&mut self, source: &Source) -> Result<(), LayerError> {
+        let table = parse(Format::Toml, &source.text).or_else(|as_toml| {
+            parse(Format::Json, &source.text).map_err(|as_json| LayerError {
+                object: source.origin.clone(),
+                key: None,
+                position: None,
+                reason: format!(
+                    "it is neither TOML ({}) nor JSON ({})",
+                    placed(&as_toml),
+                    placed(&as_json)
+                ),
+            })
+        })?;
+        self.lay(Layer {
+            origin: Origin::Named(source.origin.clone()),
+            sensitivity: Sensitivity::Public,
             table,
         })
     }
@@ -113,12 +146,29 @@ impl Layers {
         let tables: Vec<_> = self
             .stack
             .iter()
-            .map(|layer| (&layer.origin, &layer.table))
+            .map(|layer| (layer, &layer.table))
             .collect();
         if let Some(cfg) = self.cfg.as_object() {
-            explain(cfg, &tables, "", &mut leaves);
+            explain(cfg, &tables, &Way::default(), &mut leaves);
         }
         leaves
+    }
+
+    /// Where values of Secrets are.
+    pub fn taint(&self) -> Taint {
+        // Most have none: that is known without a walk.
+        if self
+            .stack
+            .iter()
+            .all(|layer| layer.sensitivity == Sensitivity::Public)
+        {
+            return Taint::default();
+        }
+        let leaves = self.explain().into_iter();
+        leaves
+            .filter(|leaf| leaf.sensitivity == Sensitivity::Secret)
+            .map(|leaf| leaf.pointer)
+            .collect()
     }
 }
 
@@ -174,44 +224,70 @@ fn merge_at(
 /// removed the leaf.
 fn explain<'a>(
     table: &'a Map<String, Value>,
-    layers: &[(&'a Origin, &'a Map<String, Value>)],
-    prefix: &str,
+    layers: &[(&'a Layer, &'a Map<String, Value>)],
+    way: &Way,
     leaves: &mut Vec<Leaf<'a>>,
 ) {
     for (key, value) in table {
-        let part = if is_plain(key) {
-            key.clone()
-        } else {
-            format!("{key:?}")
-        };
-        let path = if prefix.is_empty() {
-            part
-        } else {
-            format!("{prefix}.{part}")
-        };
+        let way = way.down(key);
         match as_table(value) {
             Some(inner) if !inner.is_empty() => {
                 let below: Vec<_> = layers
                     .iter()
-                    .filter_map(|(origin, table)| Some((*origin, as_table(table.get(key)?)?)))
+                    .filter_map(|(layer, table)| Some((*layer, as_table(table.get(key)?)?)))
                     .collect();
-                explain(inner, &below, &path, leaves);
+                explain(inner, &below, &way, leaves);
             }
             _ => {
-                let origin = layers
+                let layer = layers
                     .iter()
                     .rev()
                     .find(|(_, table)| table.contains_key(key));
-                let origin = origin
-                    .map(|(origin, _)| origin.describe(&path))
-                    .unwrap_or_default();
+                let layer = layer.map(|(layer, _)| layer);
                 leaves.push(Leaf {
-                    path,
+                    origin: layer
+                        .map(|layer| layer.origin.describe(&way.path))
+                        .unwrap_or_default(),
+                    sensitivity: layer.map(|layer| layer.sensitivity).unwrap_or_default(),
+                    path: way.path,
+                    pointer: way.pointer,
                     value,
-                    origin,
                 });
             }
         }
+    }
+}
+
+/// The place of a value, in both spellings.
+#[derive(Debug, Clone, Default)]
+struct Way {
+    path: String,
+    pointer: String,
+}
+
+impl Way {
+    fn down(&self, key: &str) -> Way {
+        let part = if is_plain(key) {
+            key.to_owned()
+        } else {
+            format!("{key:?}")
+        };
+        Way {
+            path: if self.path.is_empty() {
+                part
+            } else {
+                format!("{}.{part}", self.path)
+            },
+            pointer: format!("{}/{}", self.pointer, token(key)),
+        }
+    }
+}
+
+/// A parser's reason with its place.
+fn placed(error: &ParseError) -> String {
+    match error.position {
+        Some(position) => format!("{position}: {}", error.reason),
+        None => error.reason.clone(),
     }
 }
 
@@ -247,6 +323,7 @@ mod tests {
     fn config_map<const N: usize>(name: &str, data: [(&str, &str); N]) -> Document {
         Document {
             object: format!("ConfigMap shop/{name}"),
+            sensitivity: Sensitivity::Public,
             data: data
                 .into_iter()
                 .map(|(key, value)| (key.into(), value.into()))
@@ -361,6 +438,111 @@ mod tests {
         );
     }
 
+    fn secret<const N: usize>(name: &str, data: [(&str, &str); N]) -> Document {
+        Document {
+            object: format!("Secret shop/{name}"),
+            sensitivity: Sensitivity::Secret,
+            ..config_map(name, data)
+        }
+    }
+
+    #[test]
+    fn the_layers_are_default_environment_user_config_maps_and_secrets() {
+        let all = "a = 'default'\nb = 'default'\nc = 'default'\nd = 'default'\ne = 'default'";
+        let named = |origin: &str, text: &str| Source {
+            origin: origin.into(),
+            text: text.into(),
+        };
+        let package = Package {
+            variables: vec![
+                named(
+                    "environment variable HAB_DEMO",
+                    "a = 'env'\nb = 'env'\nc = 'env'\nd = 'env'",
+                ),
+                named(
+                    "environment variable KUBESUP_CFG",
+                    r#"{"b": "cfg", "z": "cfg"}"#,
+                ),
+            ],
+            user_toml: Some(named("/user/user.toml", "c = 'user'\nd = 'user'")),
+            ..package(all)
+        };
+        let objects = [
+            config_map("map", [("d", "map"), ("e", "map")]),
+            secret("secret", [("e", "secret")]),
+        ];
+        let layers = merge(&package, &objects).unwrap();
+        assert_eq!(
+            layers.cfg.to_string(),
+            r#"{"a":"env","b":"cfg","c":"user","d":"map","e":"secret","z":"cfg"}"#
+        );
+        let origins: Vec<_> = layers
+            .explain()
+            .into_iter()
+            .map(|leaf| leaf.origin)
+            .collect();
+        assert_eq!(
+            origins,
+            [
+                "environment variable HAB_DEMO",
+                "environment variable KUBESUP_CFG",
+                "/user/user.toml",
+                "ConfigMap shop/map, key d",
+                "Secret shop/secret, key e",
+                "environment variable KUBESUP_CFG",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_variable_is_toml_then_json_and_else_an_error_that_tells_both() {
+        let lay = |text: &str| {
+            let mut layers = Layers::default();
+            let source = Source {
+                origin: "environment variable HAB_DEMO".into(),
+                text: text.into(),
+            };
+            layers.lay_variable(&source).map(|()| layers.cfg)
+        };
+        assert_eq!(lay("port = 1234").unwrap(), json!({"port": 1234}));
+        assert_eq!(lay(r#"{"port": 1234}"#).unwrap(), json!({"port": 1234}));
+        assert_eq!(lay("").unwrap(), json!({}));
+        let error = lay("{port").unwrap_err().to_string();
+        assert!(
+            error.starts_with(
+                "cannot use configuration: environment variable HAB_DEMO: it is neither TOML (line 1"
+            ) && error.contains("nor JSON (line 1"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn values_of_a_secret_are_tainted_where_they_won_and_nowhere_else() {
+        let package =
+            package("port = 1\n[db]\nhost = 'a'\npassword = 'x'\nhosts = [1]\n'a/b~c' = {}");
+        assert!(merge(&package, &[]).unwrap().taint().is_empty());
+        let objects = [secret(
+            "s",
+            [
+                ("app.toml", "db.hosts = ['h']\n[db.'a/b~c']\nkey = 'k'"),
+                ("db.password", "p"),
+            ],
+        )];
+        let layers = merge(&package, &objects).unwrap();
+        let taint = layers.taint();
+        assert_eq!(
+            taint.iter().collect::<Vec<_>>(),
+            ["/db/a~1b~0c/key", "/db/hosts", "/db/password"]
+        );
+        assert_eq!(
+            taint.redact(&layers.cfg),
+            json!({
+                "port": 1,
+                "db": {"host": "a", "password": "<redacted>", "hosts": "<redacted>", "a/b~c": {"key": "<redacted>"}},
+            })
+        );
+    }
+
     #[test]
     fn odd_names_are_quoted_and_empty_tables_are_leaves() {
         let layers = merge(&package("'a.b' = {}\n[c]\n'' = 1"), &[]).unwrap();
@@ -453,12 +635,12 @@ mod tests {
             let mut layers = Layers::default();
             for (name, value) in [("a", &a), ("b", &b)] {
                 let table = value.as_object().unwrap().clone();
-                layers.lay(Layer { origin: Origin::Named(name.into()), table }).unwrap();
+                layers.lay(Layer { origin: Origin::Named(name.into()), sensitivity: Sensitivity::Public, table }).unwrap();
             }
             for leaf in layers.explain() {
                 let from = if leaf.origin == "a" { &a } else { &b };
-                let pointer = format!("/{}", leaf.path.replace('.', "/"));
-                prop_assert_eq!(from.pointer(&pointer), Some(leaf.value), "{}", leaf.path);
+                prop_assert_eq!(from.pointer(&leaf.pointer), Some(leaf.value), "{}", leaf.path);
+                prop_assert_eq!(layers.cfg.pointer(&leaf.pointer), Some(leaf.value), "{}", leaf.path);
             }
         }
 
@@ -466,6 +648,7 @@ mod tests {
         fn merging_never_panics(keys in proptest::collection::btree_map("[a-c.]{0,4}(toml|yaml|json)?", "[a-c=:{}\\[\\] 0-9\n]{0,20}", 0..6)) {
             let document = Document {
                 object: "ConfigMap x/y".into(),
+                sensitivity: Sensitivity::Public,
                 data: keys.into_iter().map(|(key, value)| (key, value.into_bytes())).collect(),
             };
             let _ = merge(&package("a = 1\n[b]\nc = 2"), &[document]);

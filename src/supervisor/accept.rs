@@ -89,13 +89,22 @@ impl Accepted {
         self.stale = true;
     }
 
+    /// Takes the settings of this start from the first complete view. Whether it has just done so.
+    pub(super) fn pin(&mut self, view: &View) -> bool {
+        let (false, Some(_), Some(settings)) = (self.pinned, &view.world, &view.settings) else {
+            return false;
+        };
+        self.settings = Arc::clone(settings);
+        self.pinned = true;
+        true
+    }
+
     /// Renders a view. What the life cycle is to know, when it was accepted; else the rejections say why not.
     pub(super) fn render(&mut self, view: &View, base: &Base, now: Duration) -> Option<Event> {
         self.retry_at = None;
         let world = view.world.as_ref()?;
         if !self.pinned {
-            self.settings = Arc::clone(view.settings.as_ref()?);
-            self.pinned = true;
+            return None;
         }
         let paths = paths(&self.settings, self.http);
         let made = match base {
@@ -148,7 +157,7 @@ impl Accepted {
         let changed = self
             .service
             .as_ref()
-            .is_none_or(|service| service.cfg != revision.cfg);
+            .is_none_or(|service| service.cfg != revision.cfg || service.taint != revision.taint);
         let incarnation = self
             .service
             .as_ref()
@@ -168,6 +177,8 @@ impl Accepted {
             settings: Arc::clone(&self.settings),
             package: revision.package,
             world: Arc::clone(world),
+            shown: (!revision.taint.is_empty()).then(|| revision.taint.redact(&revision.cfg)),
+            taint: revision.taint,
             cfg: revision.cfg,
             incarnation,
             paths,
@@ -195,7 +206,7 @@ impl Accepted {
         if **settings == *self.settings {
             return Vec::new();
         }
-        let live = [Key::Config, Key::Hooks, Key::Templates];
+        let live = [Key::Config, Key::Secrets, Key::Hooks, Key::Templates];
         let shown = |settings: &Settings| -> BTreeMap<&str, String> {
             settings
                 .shown()

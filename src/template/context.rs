@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::Reach;
 use crate::config::Settings;
-use crate::package::{Facts, Package};
+use crate::package::{self, Facts, Package};
 use crate::snapshot::Paths;
 use crate::world::{self, World};
 
@@ -132,7 +132,7 @@ impl Pkg {
             name: facts.name.clone(),
             version: facts.version.clone(),
             release: facts.release.clone(),
-            deps: Vec::new(),
+            deps: facts.deps.iter().map(Ident::from).collect(),
             env: facts.env.clone(),
             exposes: facts.exposes.clone(),
             exports: facts.exports.clone(),
@@ -159,6 +159,17 @@ pub struct Ident {
     pub name: String,
     pub version: String,
     pub release: String,
+}
+
+impl From<&package::ident::Ident> for Ident {
+    fn from(ident: &package::ident::Ident) -> Ident {
+        Ident {
+            origin: ident.origin.clone(),
+            name: ident.name.clone(),
+            version: ident.version.clone(),
+            release: ident.release.clone(),
+        }
+    }
 }
 
 impl Ident {

@@ -1,14 +1,15 @@
-//! Owns what is kept of a ConfigMap: its keys and bytes, and the last ones it had when it is gone. Never parses them.
+//! Owns what is kept of a ConfigMap or Secret: its keys and bytes, and the last ones it had when it is gone. Never parses them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 
-/// The keys of a ConfigMap, `data` and `binaryData` together.
+/// The keys of a ConfigMap, `data` and `binaryData` together, or of a Secret.
 pub type Content = BTreeMap<String, Vec<u8>>;
 
-/// One ConfigMap that is wanted by name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// One ConfigMap or Secret that is wanted by name.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Watched {
     /// What it held when it was last there.
     pub content: Option<Content>,
@@ -18,8 +19,8 @@ pub struct Watched {
 
 impl Watched {
     /// It is there, with this content.
-    pub fn seen(&mut self, config_map: &ConfigMap) {
-        self.content = Some(content(config_map));
+    pub fn seen(&mut self, content: Content) {
+        self.content = Some(content);
         self.present = Some(true);
     }
 
@@ -29,7 +30,32 @@ impl Watched {
     }
 }
 
-fn content(config_map: &ConfigMap) -> Content {
+/// Without the content, which may be a Secret's.
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched")
+            .field("present", &self.present)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a Secret holds. In a manifest texts may be given as they are, and win.
+pub fn secret_content(secret: &Secret) -> Content {
+    let data = secret
+        .data
+        .iter()
+        .flatten()
+        .map(|(key, bytes)| (key.clone(), bytes.0.clone()));
+    let text = secret
+        .string_data
+        .iter()
+        .flatten()
+        .map(|(key, text)| (key.clone(), text.clone().into_bytes()));
+    data.chain(text).collect()
+}
+
+/// What a ConfigMap holds.
+pub fn content(config_map: &ConfigMap) -> Content {
     let text = config_map
         .data
         .iter()
@@ -60,9 +86,21 @@ mod tests {
     }
 
     #[test]
+    fn the_texts_of_a_secret_win_as_they_do_when_it_is_applied() {
+        let object = serde_json::from_value(
+            json!({"data": {"a": "AP8=", "b": "AA=="}, "stringData": {"b": "x"}}),
+        )
+        .expect("a Secret");
+        assert_eq!(
+            secret_content(&object),
+            Content::from([("a".into(), vec![0, 255]), ("b".into(), b"x".to_vec())])
+        );
+    }
+
+    #[test]
     fn what_a_deleted_one_held_is_remembered() {
         let mut watched = Watched::default();
-        watched.seen(&serde_json::from_value(json!({"data": {"a": "x"}})).expect("a ConfigMap"));
+        watched.seen([("a".to_owned(), b"x".to_vec())].into());
         watched.gone();
         assert_eq!(watched.present, Some(false));
         assert!(watched.content.is_some());

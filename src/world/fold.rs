@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-use super::config_map::Watched;
+use super::config_map::{Watched, content, secret_content};
 use super::members::{self, Slice};
 use super::{
-    Delta, Departing, Document, Identity, Observation, OverlayFile, OwnPod, View, WatchKey, World,
-    pod,
+    Delta, Departing, Document, Identity, Observation, OverlayFile, OwnPod, Sensitivity, View,
+    WatchKey, World, pod,
 };
 use crate::config::{Layer, Layers, ObjectRef, Settings, resolve};
 
@@ -23,6 +23,7 @@ pub struct Fold {
     pod: PodState,
     slices: BTreeMap<String, BTreeMap<String, Slice>>,
     config_maps: BTreeMap<String, Watched>,
+    secrets: BTreeMap<String, Watched>,
     troubles: BTreeMap<WatchKey, String>,
     /// The newest complete world; shared, so that an unchanged one is the same `Arc`.
     world: Option<Arc<World>>,
@@ -59,6 +60,7 @@ impl Fold {
             pod: PodState::Unknown,
             slices: BTreeMap::new(),
             config_maps: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             troubles: BTreeMap::new(),
             world: None,
             settings: None,
@@ -71,6 +73,7 @@ impl Fold {
             Observation::Pods(delta) => self.apply_pods(delta),
             Observation::EndpointSlices { service, delta } => self.apply_slices(service, delta),
             Observation::ConfigMaps { name, delta } => self.apply_config_map(name, delta),
+            Observation::Secrets { name, delta } => self.apply_secret(name, delta),
             Observation::Trouble {
                 watch,
                 problem: Some(problem),
@@ -99,9 +102,7 @@ impl Fold {
                         service: service.clone(),
                     }),
             );
-            wanted.extend(references(settings).map(|object| WatchKey::ConfigMap {
-                name: object.name.clone(),
-            }));
+            wanted.extend(references(settings).map(|(kind, object)| kind.watch(object)));
         }
         wanted
     }
@@ -168,7 +169,7 @@ impl Fold {
         }
         self.pod = match OwnPod::from_api(pod, &self.identity) {
             Ok(own) => {
-                let (layer, warnings) = pod::layer(pod, &own);
+                let (layer, warnings) = pod::layer(pod, &own, &self.layers.below_pod);
                 let deleted = pod.metadata.deletion_timestamp.is_some();
                 PodState::Present(Box::new(Present {
                     own,
@@ -208,10 +209,22 @@ impl Fold {
         let watched = self.config_maps.entry(name).or_default();
         match delta {
             Delta::Reset(all) => match all.first() {
-                Some(config_map) => watched.seen(config_map),
+                Some(config_map) => watched.seen(content(config_map)),
                 None => watched.gone(),
             },
-            Delta::Apply(config_map) => watched.seen(&config_map),
+            Delta::Apply(config_map) => watched.seen(content(&config_map)),
+            Delta::Delete(_) => watched.gone(),
+        }
+    }
+
+    fn apply_secret(&mut self, name: String, delta: Delta<Secret>) {
+        let watched = self.secrets.entry(name).or_default();
+        match delta {
+            Delta::Reset(all) => match all.first() {
+                Some(secret) => watched.seen(secret_content(secret)),
+                None => watched.gone(),
+            },
+            Delta::Apply(secret) => watched.seen(secret_content(&secret)),
             Delta::Delete(_) => watched.gone(),
         }
     }
@@ -220,6 +233,8 @@ impl Fold {
         let wanted = self.wanted();
         self.config_maps
             .retain(|name, _| wanted.contains(&WatchKey::ConfigMap { name: name.clone() }));
+        self.secrets
+            .retain(|name, _| wanted.contains(&WatchKey::Secret { name: name.clone() }));
         self.slices.retain(|service, _| {
             wanted.contains(&WatchKey::EndpointSlices {
                 service: service.clone(),
@@ -276,7 +291,8 @@ impl Fold {
             problems.push(format!("Pod {place} has no IP yet"));
         }
         self.check_slices(&settings, problems);
-        let config = self.documents(&settings.config, problems);
+        let mut config = self.documents(&settings.config, Kind::ConfigMap, problems);
+        config.extend(self.documents(&settings.secrets, Kind::Secret, problems));
         let overlay = self.overlay(&settings, problems);
         // What went away while in use is a problem, but no reason to stop following the rest.
         let complete =
@@ -313,7 +329,7 @@ impl Fold {
     }
 
     fn everything_has_content(&self, settings: &Settings) -> bool {
-        let read = |object: &ObjectRef| match self.config_maps.get(&object.name) {
+        let read = |(kind, object): (Kind, &ObjectRef)| match self.watched(kind, object) {
             Some(watched) => {
                 watched.content.is_some() || (object.optional && watched.present == Some(false))
             }
@@ -326,22 +342,27 @@ impl Fold {
         slices && references(settings).all(read)
     }
 
-    /// The content of a ConfigMap in force; what is missing is added to the problems.
+    fn watched(&self, kind: Kind, object: &ObjectRef) -> Option<&Watched> {
+        match kind {
+            Kind::ConfigMap => self.config_maps.get(&object.name),
+            Kind::Secret => self.secrets.get(&object.name),
+        }
+    }
+
+    /// The content of a ConfigMap or Secret in force; what is missing is added to the problems.
     fn content(
         &self,
+        kind: Kind,
         object: &ObjectRef,
         annotation: &str,
         problems: &mut Vec<String>,
     ) -> Option<&BTreeMap<String, Vec<u8>>> {
-        let place = format!("{}/{}", self.identity.namespace, object.name);
-        let watched = self.config_maps.get(&object.name);
+        let place = self.object_place(kind, object);
+        let watched = self.watched(kind, object);
         match watched.and_then(|watched| watched.present) {
-            None => {
-                let key = WatchKey::ConfigMap { name: object.name.clone() };
-                problems.push(self.because(&key, format!("ConfigMap {place} has not been read yet")));
-            }
+            None => problems.push(self.because(&kind.watch(object), format!("{place} has not been read yet"))),
             Some(false) if !object.optional => problems.push(format!(
-                "ConfigMap {place} does not exist; create it, or write {}? in the annotation kubesup.dev/{annotation} if it may be missing",
+                "{place} does not exist; create it, or write {}? in the annotation kubesup.dev/{annotation} if it may be missing",
                 object.name
             )),
             Some(false) => return None,
@@ -350,11 +371,21 @@ impl Fold {
         watched.and_then(|watched| watched.content.as_ref())
     }
 
-    fn documents(&self, objects: &[ObjectRef], problems: &mut Vec<String>) -> Vec<Document> {
+    fn documents(
+        &self,
+        objects: &[ObjectRef],
+        kind: Kind,
+        problems: &mut Vec<String>,
+    ) -> Vec<Document> {
+        let annotation = match kind {
+            Kind::ConfigMap => "config",
+            Kind::Secret => "secrets",
+        };
         let document = |object: &ObjectRef| {
-            let data = self.content(object, "config", problems)?.clone();
+            let data = self.content(kind, object, annotation, problems)?.clone();
             Some(Document {
-                object: self.object_place(object),
+                object: self.object_place(kind, object),
+                sensitivity: kind.sensitivity(),
                 data,
             })
         };
@@ -373,7 +404,7 @@ impl Fold {
         ] {
             for object in objects {
                 for (key, content) in self
-                    .content(object, annotation, problems)
+                    .content(Kind::ConfigMap, object, annotation, problems)
                     .into_iter()
                     .flatten()
                 {
@@ -382,7 +413,8 @@ impl Fold {
                     } else {
                         format!("{top}/{}", object.directory)
                     };
-                    let object = format!("{}, key {key}", self.object_place(object));
+                    let object =
+                        format!("{}, key {key}", self.object_place(Kind::ConfigMap, object));
                     files.insert(
                         format!("{directory}/{key}"),
                         OverlayFile {
@@ -396,8 +428,13 @@ impl Fold {
         files
     }
 
-    fn object_place(&self, object: &ObjectRef) -> String {
-        format!("ConfigMap {}/{}", self.identity.namespace, object.name)
+    fn object_place(&self, kind: Kind, object: &ObjectRef) -> String {
+        format!(
+            "{} {}/{}",
+            kind.name(),
+            self.identity.namespace,
+            object.name
+        )
     }
 
     /// What is missing, with why its watch does not work when that is known.
@@ -409,12 +446,47 @@ impl Fold {
     }
 }
 
-fn references(settings: &Settings) -> impl Iterator<Item = &ObjectRef> {
-    settings
+/// What holds data under names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    ConfigMap,
+    Secret,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::ConfigMap => "ConfigMap",
+            Kind::Secret => "Secret",
+        }
+    }
+
+    fn sensitivity(self) -> Sensitivity {
+        match self {
+            Kind::ConfigMap => Sensitivity::Public,
+            Kind::Secret => Sensitivity::Secret,
+        }
+    }
+
+    fn watch(self, object: &ObjectRef) -> WatchKey {
+        let name = object.name.clone();
+        match self {
+            Kind::ConfigMap => WatchKey::ConfigMap { name },
+            Kind::Secret => WatchKey::Secret { name },
+        }
+    }
+}
+
+/// Every object that the settings name.
+fn references(settings: &Settings) -> impl Iterator<Item = (Kind, &ObjectRef)> {
+    let config_maps = settings
         .config
         .iter()
         .chain(&settings.hooks)
-        .chain(&settings.templates)
+        .chain(&settings.templates);
+    config_maps
+        .map(|object| (Kind::ConfigMap, object))
+        .chain(settings.secrets.iter().map(|object| (Kind::Secret, object)))
 }
 
 #[cfg(test)]
@@ -598,6 +670,64 @@ mod tests {
             problem: None,
         });
         assert_eq!(fold.view().troubles.len(), 0);
+    }
+
+    fn secret(name: &str, data: Option<Value>) -> Observation {
+        let all = data.map(|data| object(json!({"metadata": {"name": name}, "stringData": data})));
+        Observation::Secrets {
+            name: name.into(),
+            delta: Delta::Reset(all.into_iter().collect()),
+        }
+    }
+
+    #[test]
+    fn secrets_come_after_the_config_maps_and_are_told_apart() {
+        let mut fold = fold();
+        fold.apply(pods(
+            "u1",
+            json!({"kubesup.dev/config": "a", "kubesup.dev/secrets": "a, s?"}),
+        ));
+        fold.apply(slices(&["10.0.0.2"]));
+        fold.apply(config("a", Some(json!({"k": "1"}))));
+        let named: Vec<_> = fold.wanted().iter().map(ToString::to_string).collect();
+        assert_eq!(named[2..], ["ConfigMap a", "Secret a", "Secret s"]);
+        assert_eq!(
+            fold.view().problems,
+            [
+                "Secret shop/a has not been read yet",
+                "Secret shop/s has not been read yet"
+            ]
+        );
+        fold.apply(secret("a", None));
+        fold.apply(secret("s", None));
+        let problems = fold.view().problems;
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(problems[0].contains("kubesup.dev/secrets"), "{problems:#?}");
+        fold.apply(secret("a", Some(json!({"k": "hunter2"}))));
+        let world = fold.view().world.expect("a world");
+        let documents: Vec<_> = world
+            .config
+            .iter()
+            .map(|document| (document.object.as_str(), document.sensitivity))
+            .collect();
+        assert_eq!(
+            documents,
+            [
+                ("ConfigMap shop/a", Sensitivity::Public),
+                ("Secret shop/a", Sensitivity::Secret)
+            ]
+        );
+        assert!(
+            !format!("{fold:?}").contains("104, 117, 110"),
+            "no content is printed"
+        );
+        fold.apply(secret("a", None));
+        let view = fold.view();
+        assert_eq!(view.problems.len(), 1);
+        assert!(Arc::ptr_eq(
+            &world,
+            &view.world.expect("the last one stays")
+        ));
     }
 
     #[test]

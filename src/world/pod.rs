@@ -238,14 +238,22 @@ fn parse_quantity(text: &str, scale: u64) -> Option<u64> {
 }
 
 /// The settings that the own Pod makes: its annotations, and what follows from labels, owner and subdomain.
-/// Also one warning for each annotation of ours that is no setting.
-pub fn layer(pod: &Pod, own: &OwnPod) -> (Layer, Vec<String>) {
+/// Also one warning for each annotation of ours that is no setting. `lower` are the layers below: what one of them calls
+/// the service is a better name than the owner's.
+pub fn layer(pod: &Pod, own: &OwnPod, lower: &[Layer]) -> (Layer, Vec<String>) {
     let place = format!("{}/{}", own.namespace, own.name);
     let mut layer = Layer::new(Origin::Pod(place.clone()));
     if let Some(subdomain) = pod.spec.as_ref().and_then(|spec| spec.subdomain.as_deref()) {
         layer = layer.with(Key::Service, subdomain);
     }
-    layer = layer.with(Key::Name, service_name(pod, own));
+    if let Some(name) = own.labels.get("app.kubernetes.io/name") {
+        layer = layer.with(Key::Name, name.clone());
+    } else if !lower
+        .iter()
+        .any(|layer| layer.values.contains_key(&Key::Name))
+    {
+        layer = layer.with(Key::Name, owners_name(pod, own));
+    }
     let mut warnings = Vec::new();
     let own_prefix = format!("{}.{ANNOTATION_PREFIX}", own.container.name);
     // The container's own annotations come last, so that they win.
@@ -270,11 +278,8 @@ pub fn layer(pod: &Pod, own: &OwnPod) -> (Layer, Vec<String>) {
     (layer, warnings)
 }
 
-/// Label `app.kubernetes.io/name`, else the owner's name without its Pod template hash, else the Pod's name.
-fn service_name(pod: &Pod, own: &OwnPod) -> String {
-    if let Some(name) = own.labels.get("app.kubernetes.io/name") {
-        return name.clone();
-    }
+/// The owner's name without its Pod template hash, else the Pod's name.
+fn owners_name(pod: &Pod, own: &OwnPod) -> String {
     let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
     let Some(owner) = owners
         .iter()
@@ -307,6 +312,24 @@ mod tests {
             pod_name: "demo-0".into(),
             ..Identity::default()
         }
+    }
+
+    #[test]
+    fn what_a_lower_layer_calls_the_service_beats_the_owner_and_not_the_label() {
+        let name = |labels: serde_json::Value, lower: &[Layer]| {
+            let pod = pod(json!({
+                "metadata": {"name": "web-0", "labels": labels, "ownerReferences": [{"kind": "StatefulSet", "name": "owner"}]},
+                "spec": {"containers": [{"name": "demo"}]},
+            }));
+            let own = OwnPod::from_api(&pod, &identity()).expect("own Pod");
+            let (layer, _) = layer(&pod, &own, lower);
+            layer.values.get(&Key::Name).map(|value| value.text.clone())
+        };
+        let package = [Layer::new(Origin::Package("/p".into())).with(Key::Name, "package")];
+        let label = json!({"app.kubernetes.io/name": "label"});
+        assert_eq!(name(json!({}), &[]).as_deref(), Some("owner"));
+        assert_eq!(name(json!({}), &package), None);
+        assert_eq!(name(label, &package).as_deref(), Some("label"));
     }
 
     #[test]
@@ -394,7 +417,7 @@ mod tests {
             "spec": {"subdomain": "peers", "containers": [{"name": "demo"}]},
         }));
         let own = OwnPod::from_api(&pod, &identity()).expect("own Pod");
-        let (layer, warnings) = layer(&pod, &own);
+        let (layer, warnings) = layer(&pod, &own, &[]);
         let text = |key| layer.values.get(&key).map(|value| value.text.as_str());
         assert_eq!(
             (text(Key::Group), text(Key::Service), text(Key::Root)),
@@ -411,7 +434,9 @@ mod tests {
     fn the_service_is_named_after_label_owner_or_pod() {
         let name = |metadata: serde_json::Value| {
             let pod = pod(json!({"metadata": metadata, "spec": {"containers": [{"name": "c"}]}}));
-            service_name(&pod, &OwnPod::from_api(&pod, &identity()).expect("own Pod"))
+            let own = OwnPod::from_api(&pod, &identity()).expect("own Pod");
+            let (layer, _) = layer(&pod, &own, &[]);
+            layer.values[&Key::Name].text.clone()
         };
         let owner = |name: &str| json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "uid": "u", "controller": true}]);
         assert_eq!(

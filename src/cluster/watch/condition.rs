@@ -44,6 +44,12 @@ impl Condition {
 
     /// The watch failed at `now`. `error` is what the line leaves out, for the log.
     pub(super) fn failed(&mut self, line: String, error: &dyn std::fmt::Display, now: Instant) {
+        // What a parser says may quote a Secret; the line says the rest.
+        let error: &dyn std::fmt::Display = if self.target.is_secret() {
+            &"not shown, it is about a Secret"
+        } else {
+            error
+        };
         let known = self.failure.as_ref();
         let since = known.map_or(now, |failure| failure.since);
         let due =
@@ -76,6 +82,11 @@ impl Condition {
 
     /// This object does not decode.
     pub(super) fn undecodable(&mut self, object: String, reason: String) {
+        let reason = if self.target.is_secret() {
+            "its content is not what a Secret has (it is not shown)".to_owned()
+        } else {
+            reason
+        };
         if self.undecodable.get(&object) != Some(&reason) {
             warn!(object, reason, "an object cannot be read");
         }
@@ -193,6 +204,19 @@ mod tests {
         assert_eq!(told(&mut condition), Some(problem));
         condition.decodable("c");
         assert_eq!(told(&mut condition), Some("well".into()));
+    }
+
+    #[test]
+    fn the_reason_why_a_secret_does_not_decode_is_not_told() {
+        let identity = Identity::default();
+        let key = WatchKey::Secret { name: "s".into() };
+        let mut condition = Condition::new(Target::new(key, &identity, "api:443".into()));
+        condition.undecodable("s".into(), "invalid type: string \"hunter2\"".into());
+        let problem = told(&mut condition).unwrap();
+        assert!(
+            problem.contains("Secret") && !problem.contains("hunter2"),
+            "{problem}"
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ fn policy() -> Policy {
         health_interval: 30 * S,
         health_timeout: 60 * S,
         reconfigure_timeout: 60 * S,
+        file_updated_timeout: 60 * S,
         post_stop_timeout: 60 * S,
         shutdown_timeout: None,
         grace: 30 * S,
@@ -116,6 +117,7 @@ const RUN: (&str, &str) = ("hooks/run", "1");
 const CONFIG_1: (&str, &str) = ("config/a", "1");
 const CONFIG_2: (&str, &str) = ("config/a", "2");
 const RECONFIGURE: (&str, &str) = ("hooks/reconfigure", "r");
+const FILE_UPDATED: (&str, &str) = ("hooks/file-updated", "f");
 
 #[test]
 fn init_comes_first_and_then_the_main_process_and_its_health_check() {
@@ -402,6 +404,62 @@ fn hooks_of_a_run_end_with_it_and_their_results_mean_nothing_to_the_next() {
 }
 
 #[test]
+fn changed_service_files_run_their_hook_once_each_and_one_at_a_time() {
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN, FILE_UPDATED]);
+    assert_eq!(life.feed(Event::FilesUpdated), ["start file-updated"]);
+    assert_eq!(life.feed(Event::FilesUpdated), [""; 0]);
+    assert_eq!(life.feed(Event::FilesUpdated), [""; 0]);
+    assert_eq!(life.ended(Job::FileUpdated, 0), ["start file-updated"]);
+    assert_eq!(life.ended(Job::FileUpdated, 7), [""; 0], "nothing follows");
+}
+
+#[test]
+fn service_files_that_change_while_init_runs_are_told_when_the_main_process_is_up() {
+    let mut life = Life::new(policy());
+    assert_eq!(life.feed(Event::FilesUpdated), [""; 0]);
+    assert_eq!(
+        life.rendered(&[RUN, FILE_UPDATED, ("hooks/init", "1")]),
+        ["start init"],
+        "before init they are there already"
+    );
+    assert_eq!(life.feed(Event::FilesUpdated), [""; 0]);
+    assert_eq!(
+        life.ended(Job::Init, 0),
+        ["start run", "start file-updated"]
+    );
+}
+
+#[test]
+fn a_file_updated_hook_that_hangs_is_killed_and_one_of_an_older_run_says_nothing() {
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN, FILE_UPDATED]);
+    life.feed(Event::FilesUpdated);
+    assert_eq!(life.after(60 * S), ["kill file-updated"]);
+    life.ended(Job::FileUpdated, 137);
+    life.feed(Event::FilesUpdated);
+    assert_eq!(life.ended(Job::Main, 1), ["kill file-updated"]);
+    life.next();
+    assert_eq!(
+        life.feed(Event::FilesUpdated),
+        [""; 0],
+        "the old one is there"
+    );
+    assert_eq!(life.ended(Job::FileUpdated, 137), ["start file-updated"]);
+}
+
+#[test]
+fn without_the_hook_or_once_it_stops_changed_service_files_mean_nothing() {
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN]);
+    assert_eq!(life.feed(Event::FilesUpdated), [""; 0]);
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN, FILE_UPDATED]);
+    life.stop();
+    assert_eq!(life.feed(Event::FilesUpdated), [""; 0]);
+}
+
+#[test]
 fn the_packages_stop_signal_beats_the_one_that_came() {
     let mut life = Life::new(Policy {
         stop_signal: Some(3),
@@ -416,6 +474,7 @@ enum Move {
     Render(u8),
     End(Job, i32),
     Wait(u64),
+    ChangeFiles,
     Delete,
 }
 
@@ -426,12 +485,14 @@ fn a_move() -> impl Strategy<Value = Move> {
         Just(Job::PostRun),
         Just(Job::HealthCheck),
         Just(Job::Reconfigure),
+        Just(Job::FileUpdated),
         Just(Job::PostStop)
     ];
     prop_oneof![
-        4 => (0..64u8).prop_map(Move::Render),
+        4 => (0..128u8).prop_map(Move::Render),
         6 => (job, 0..4i32).prop_map(|(job, code)| Move::End(job, code)),
         4 => (0..40_000u64).prop_map(Move::Wait),
+        2 => Just(Move::ChangeFiles),
         1 => Just(Move::Delete),
     ]
 }
@@ -447,6 +508,7 @@ fn some_files(which: u8) -> Vec<(&'static str, &'static str)> {
         (8, "hooks/reconfigure"),
         (16, "hooks/post-stop"),
         (32, "hooks/health-check"),
+        (64, "hooks/file-updated"),
     ] {
         if which & bit != 0 {
             all.push((name, "x"));
@@ -466,7 +528,7 @@ proptest! {
             for word in words {
                 prop_assert!(!over, "{word} after the end");
                 let (verb, rest) = word.split_once(' ').unwrap_or((&word, ""));
-                let job = [Job::Init, Job::Main, Job::PostRun, Job::HealthCheck, Job::Reconfigure, Job::PostStop]
+                let job = [Job::Init, Job::Main, Job::PostRun, Job::HealthCheck, Job::Reconfigure, Job::FileUpdated, Job::PostStop]
                     .into_iter().find(|job| rest.split(' ').next() == Some(job.hook()));
                 match (verb, job) {
                     ("start", Some(job)) => {
@@ -491,6 +553,7 @@ proptest! {
                     life.ended(job, code)
                 }
                 Move::Wait(millis) => life.after(Duration::from_millis(millis)),
+                Move::ChangeFiles => life.feed(Event::FilesUpdated),
                 Move::Delete => life.feed(Event::Deleted { grace: 30 * S }),
             };
             note(words, &mut up, life.now)?;

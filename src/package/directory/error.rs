@@ -64,6 +64,16 @@ pub enum DirectoryError {
         /// How many bytes are well-formed.
         valid_up_to: usize,
     },
+    /// A metafile does not say what it should.
+    #[error("cannot read package: {}{}: {reason}", path.display(), .line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Metafile {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: Option<usize>,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
     /// The name is not text.
     #[error("cannot read package: {path:?}: the name is not UTF-8; rename it")]
     Name {

@@ -33,6 +33,15 @@ impl Format {
             _ => None,
         }
     }
+
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Toml => "TOML",
+            Format::Yaml => "YAML",
+            Format::Json => "JSON",
+        }
+    }
 }
 
 /// Why a text is not a table.

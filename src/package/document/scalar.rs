@@ -4,6 +4,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::{DATETIME, as_table, is_datetime};
+use crate::world::Sensitivity;
 
 /// How much of a value a message shows, in characters.
 const SHOWN: usize = 40;
@@ -15,12 +16,13 @@ pub fn set(
     lower: &Map<String, Value>,
     key: &str,
     text: &str,
+    sensitivity: Sensitivity,
 ) -> Result<(), String> {
     let parts: Vec<&str> = key.split('.').collect();
     if parts.iter().any(|part| part.is_empty()) {
         return Err("the key is a dotted path with an empty part; remove the extra dot".into());
     }
-    let value = typed(one_line(text)?, key, below(lower, &parts)?)?;
+    let value = typed(one_line(text)?, key, below(lower, &parts)?, sensitivity)?;
     insert(table, &parts, value)
 }
 
@@ -60,11 +62,19 @@ fn below<'a>(lower: &'a Map<String, Value>, parts: &[&str]) -> Result<Option<&'a
     Ok(table.get(*last))
 }
 
-fn typed(text: &str, key: &str, lower: Option<&Value>) -> Result<Value, String> {
+fn typed(
+    text: &str,
+    key: &str,
+    lower: Option<&Value>,
+    sensitivity: Sensitivity,
+) -> Result<Value, String> {
     let misfit = |what: &str, example: &str| {
         format!(
             "{} is not {what}, as {key} is in the layers below; write {example}",
-            shown(text)
+            match sensitivity {
+                Sensitivity::Public => shown(text),
+                Sensitivity::Secret => "the value".to_owned(),
+            }
         )
     };
     match lower {
@@ -165,7 +175,13 @@ mod tests {
         });
         let mut table = Map::new();
         for (key, text) in pairs {
-            set(&mut table, lower.as_object().unwrap(), key, text)?;
+            set(
+                &mut table,
+                lower.as_object().unwrap(),
+                key,
+                text,
+                Sensitivity::Public,
+            )?;
         }
         Ok(Value::Object(table))
     }
