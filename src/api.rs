@@ -1,9 +1,15 @@
-//! Owns the HTTP API: Habitat's `/services`, and kubesup's own probes and page, answered from snapshots. Never changes
-//! anything, and never lets a slow or hostile client hold up the supervision.
+//! Owns the HTTP API: Habitat's `/services` and its relatives, and kubesup's own probes and page, answered from snapshots.
+//! Never changes anything, and never lets a slow or hostile client hold up the supervision.
 
+pub mod access;
 mod answers;
+pub mod butterfly;
+pub mod census;
+mod health;
 mod page;
 pub mod readiness;
+mod redaction;
+mod reply;
 mod routes;
 pub mod services;
 
@@ -24,7 +30,28 @@ use tracing::warn;
 
 use crate::config::Listen;
 use crate::snapshot::Snapshot;
+use access::Access;
 use answers::Answers;
+
+/// What is served, and to whom.
+#[derive(Debug)]
+pub struct Gateway {
+    /// What there is to see.
+    pub snapshots: watch::Receiver<Snapshot>,
+    /// Who may see it; everybody without a token.
+    pub access: Option<Access>,
+    /// How much of it.
+    pub redaction: Redaction,
+}
+
+/// Whether configuration and views of the whole group are shown: `HAB_FEAT_REDACT_HTTP` (contract, section 1.9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redaction {
+    /// They are.
+    Plain,
+    /// They are withheld.
+    Redacted,
+}
 
 /// Why HTTP cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +61,13 @@ use answers::Answers;
 pub struct BindError {
     address: SocketAddr,
     source: io::Error,
+}
+
+impl Gateway {
+    fn into_router(self) -> axum::Router {
+        let answers = Answers::new(self.snapshots, self.redaction);
+        routes::router(Arc::new(answers), self.access)
+    }
 }
 
 /// Connections at a time; more wait to be accepted. Enough for probes, scrapers and a few people, in bounded memory.
@@ -77,12 +111,8 @@ fn bind_at(address: SocketAddr) -> Result<TcpListener, BindError> {
 /// Serves until shut down.
 ///
 /// All connections are futures of this one task, so that nothing is left behind when it ends.
-pub async fn serve(
-    listener: TcpListener,
-    snapshots: watch::Receiver<Snapshot>,
-    shutdown: CancellationToken,
-) {
-    let service = TowerToHyperService::new(routes::router(Arc::new(Answers::new(snapshots))));
+pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: CancellationToken) {
+    let service = TowerToHyperService::new(gateway.into_router());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     let mut connections = FuturesUnordered::new();

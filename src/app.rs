@@ -1,9 +1,11 @@
 //! Owns the wiring: the only place where the parts meet, where tasks are spawned and where their unexpected end ends the
 //! program. Decides nothing.
 
+mod gateway;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,8 +37,10 @@ const OBSERVATIONS: usize = 256;
 /// What the process was started with.
 #[derive(Debug)]
 pub struct Surroundings {
-    /// The environment, as far as it is UTF-8.
+    /// The environment, as far as it is UTF-8, without the gateway's token.
     pub environment: BTreeMap<String, String>,
+    /// The gateway's token, whatever its bytes.
+    pub token: Option<OsString>,
     /// The host's name.
     pub hostname: String,
 }
@@ -81,9 +85,10 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
     if let Some(listener) = http {
+        let gateway = gateway::open(&surroundings, &source, readers)?;
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
-            api::serve(listener, readers, shutdown).await;
+            api::serve(listener, gateway, shutdown).await;
             "http"
         });
         // It answers before a client is built, which may read files and block.
@@ -96,7 +101,8 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let fold = Fold::new(source.identity(), layers);
     wanted.send_replace(fold.wanted());
     let (base, bases) = watch::channel::<Base>(Ok(Arc::default()));
-    let environment = source.literal_environment();
+    let mut environment = source.literal_environment();
+    environment.retain(|(name, _)| name != api::access::TOKEN_VARIABLE);
     let package = PackageSource {
         directory: package_directory(&settings, &arguments),
         command: arguments.command,

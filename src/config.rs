@@ -22,6 +22,8 @@ pub struct Settings {
     pub name: String,
     /// The service's group; `default` unless set.
     pub group: String,
+    /// The organisation, in the service group after an `@`.
+    pub org: Option<String>,
     /// The service's version, from `app.kubernetes.io/version`.
     pub version: String,
     /// Alone or with a leader.
@@ -73,6 +75,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// `name.group`, or `name.group@org` with an organisation.
+    pub fn service_group(&self) -> String {
+        let org = self.org.as_deref().map(|org| format!("@{org}"));
+        format!("{}.{}{}", self.name, self.group, org.unwrap_or_default())
+    }
+
     /// What can follow from the own Pod, as text by key, for comparing and showing.
     pub fn shown(&self) -> Vec<(Key, String)> {
         let objects = |objects: &[ObjectRef]| {
@@ -85,6 +93,7 @@ impl Settings {
         vec![
             (Key::Name, self.name.clone()),
             (Key::Group, self.group.clone()),
+            (Key::Org, self.org.clone().unwrap_or_default()),
             (Key::Topology, format!("{:?}", self.topology).to_lowercase()),
             (
                 Key::BindingMode,

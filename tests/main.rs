@@ -15,6 +15,7 @@ mod architecture;
 mod bad_config;
 mod demo;
 mod graceful_stop;
+mod http_auth;
 mod local_mode;
 mod manifests;
 mod peers;

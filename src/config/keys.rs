@@ -49,6 +49,7 @@ keys! {
     ListenHttp "listen-http" Local "ADDR" "Where HTTP listens, such as [::]:9631; none disables it";
     Name "name" Pod "NAME" "The service's name";
     Group "group" Pod "GROUP" "The service's group";
+    Org "org" Pod "ORG" "The organisation: the service group is NAME.GROUP@ORG then";
     Topology "topology" Pod "TOPOLOGY" "standalone (leader is not there yet)";
     BindingMode "binding-mode" Pod "MODE" "strict or relaxed";
     Service "service" Pod "SERVICE" "The Service whose EndpointSlices are the peers";

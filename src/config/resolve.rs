@@ -129,6 +129,7 @@ fn read(from: &mut Reader<'_>) -> Settings {
         group: from
             .word(Key::Group)
             .unwrap_or_else(|| "default".to_owned()),
+        org: from.word(Key::Org),
         version: "0.0.0".to_owned(),
         topology: from
             .one_of(

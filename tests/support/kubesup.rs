@@ -4,8 +4,10 @@
     reason = "kubesup is the test's child, not a child of kubesup"
 )]
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::TcpStream;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,7 +23,7 @@ use super::{SOON, wait_for, wait_until};
 pub struct Builder {
     arguments: Vec<String>,
     command: Vec<String>,
-    environment: Vec<(String, String)>,
+    environment: Vec<(OsString, OsString)>,
 }
 
 impl Builder {
@@ -31,7 +33,14 @@ impl Builder {
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// A variable that need not be text.
+    pub fn env_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        let value = OsString::from_vec(value.to_vec());
+        self.environment.push((name.into(), value));
         self
     }
 
@@ -186,6 +195,11 @@ impl Kubesup {
         http_get(&self.address, path)
     }
 
+    /// Asks with header lines, each with its line end, whatever their bytes.
+    pub fn send(&self, method: &str, path: &str, headers: &[u8]) -> std::io::Result<(u16, String)> {
+        http_send(&self.address, method, path, headers)
+    }
+
     /// The service item; `null` before the first view.
     pub fn item(&self) -> Value {
         serde_json::from_str(&self.get("/services/demo/default").1).unwrap_or_default()
@@ -263,12 +277,23 @@ pub fn http_get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
 
 /// The same, wanting this type.
 pub fn http_get_as(address: &str, path: &str, accept: &str) -> std::io::Result<(u16, String)> {
+    let accept = format!("Accept: {accept}\r\n");
+    http_send(address, "GET", path, accept.as_bytes())
+}
+
+fn http_send(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[u8],
+) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: kubesup\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
-    )?;
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: kubesup\r\nConnection: close\r\n")
+        .into_bytes();
+    head.extend_from_slice(headers);
+    head.extend_from_slice(b"\r\n");
+    stream.write_all(&head)?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let status = text
