@@ -12,6 +12,7 @@ mod redaction;
 mod reply;
 mod routes;
 pub mod services;
+pub mod tls;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,15 +24,17 @@ use futures::stream::FuturesUnordered;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::config::Listen;
 use crate::snapshot::Snapshot;
 use access::Access;
 use answers::Answers;
+use tls::Tls;
 
 /// What is served, and to whom.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub struct Gateway {
     pub access: Option<Access>,
     /// How much of it.
     pub redaction: Redaction,
+    /// HTTPS; plain HTTP without.
+    pub tls: Option<Tls>,
 }
 
 /// Whether configuration and views of the whole group are shown: `HAB_FEAT_REDACT_HTTP` (contract, section 1.9).
@@ -64,9 +69,9 @@ pub struct BindError {
 }
 
 impl Gateway {
-    fn into_router(self) -> axum::Router {
+    fn into_parts(self) -> (axum::Router, Option<Tls>) {
         let answers = Answers::new(self.snapshots, self.redaction);
-        routes::router(Arc::new(answers), self.access)
+        (routes::router(Arc::new(answers), self.access), self.tls)
     }
 }
 
@@ -112,7 +117,8 @@ fn bind_at(address: SocketAddr) -> Result<TcpListener, BindError> {
 ///
 /// All connections are futures of this one task, so that nothing is left behind when it ends.
 pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: CancellationToken) {
-    let service = TowerToHyperService::new(gateway.into_router());
+    let (router, tls) = gateway.into_parts();
+    let service = TowerToHyperService::new(router);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     let mut connections = FuturesUnordered::new();
@@ -123,7 +129,9 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: Cancellati
                 Ok((stream, _)) => {
                     // Answers are written at once; waiting for more only delays them.
                     let _ = stream.set_nodelay(true);
-                    connections.push(http.serve_connection(TokioIo::new(stream), service.clone()));
+                    drop_when_stuck(&stream);
+                    let acceptor = tls.as_ref().map(Tls::acceptor);
+                    connections.push(connection(&http, stream, acceptor, service.clone()));
                 }
                 Err(error) => {
                     warn!(%error, "a connection was not accepted");
@@ -131,9 +139,37 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: Cancellati
                 }
             },
             // What a client did to its connection is its own matter.
-            Some(_) = connections.next() => {}
+            Some(()) = connections.next() => {}
         }
     }
+}
+
+/// One connection, to its end.
+async fn connection(
+    http: &http1::Builder,
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    service: TowerToHyperService<axum::Router>,
+) {
+    let Some(acceptor) = acceptor else {
+        let _ = http.serve_connection(TokioIo::new(stream), service).await;
+        return;
+    };
+    match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let _ = http.serve_connection(TokioIo::new(stream), service).await;
+        }
+        Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
+        Err(_) => debug!("TLS handshake timed out"),
+    }
+}
+
+/// The kernel ends a connection whose peer takes nothing for so long: a reader that has stopped reading holds up nothing
+/// else, but its answer and its place among the connections.
+fn drop_when_stuck(stream: &TcpStream) {
+    let millis = u32::try_from(PATIENCE.as_millis()).unwrap_or(u32::MAX);
+    // Where the kernel has no such option the keepalive of the peer has to do.
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, millis);
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 //! program. Decides nothing.
 
 mod gateway;
+mod pkg_ident;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::cli::run::Arguments;
-use crate::config::{Layer, Layers, Settings, load, resolve};
+use crate::config::{Key, Layer, Layers, Problem, Settings, load, resolve};
 use crate::process::{Processes, Signals};
 use crate::snapshot::Snapshot;
 use crate::supervisor::{self, Base, Dependencies};
@@ -85,7 +86,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
     if let Some(listener) = http {
-        let gateway = gateway::open(&surroundings, &source, readers)?;
+        let gateway = gateway::open(&surroundings, &source, &settings, readers)?;
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
             api::serve(listener, gateway, shutdown).await;
@@ -105,6 +106,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     environment.retain(|(name, _)| name != api::access::TOKEN_VARIABLE);
     let package = PackageSource {
         directory: package_directory(&settings, &arguments),
+        config_from: settings.config_from.clone(),
         command: arguments.command,
     };
     source
@@ -176,13 +178,18 @@ fn layers(
     let mut environment: BTreeMap<String, String> =
         source.literal_environment().into_iter().collect();
     environment.extend(surroundings.environment.clone());
+    let habitat = load::habitat_environment(&environment);
     let (environment, warnings) = load::environment(&environment);
-    for warning in warnings {
+    let flags = with_package(arguments, &environment).unwrap_or_else(|problem| {
+        problems.push(problem);
+        arguments.flags.clone()
+    });
+    for warning in arguments.warnings.iter().chain(&warnings) {
         warn!("{warning}");
     }
     let layers = Layers {
         below_pod,
-        above_pod: vec![environment, arguments.flags.clone()],
+        above_pod: vec![habitat, environment, flags],
     };
     if let Err(more) = resolve(&layers, None) {
         problems.extend(more);
@@ -194,7 +201,26 @@ fn layers(
     }
 }
 
-fn usage(problems: Vec<crate::config::Problem>) -> StartError {
+/// The flags, with the directory of the package that was named as `hab sup run` names one.
+fn with_package(arguments: &Arguments, environment: &Layer) -> Result<Layer, Problem> {
+    let flags = arguments.flags.clone();
+    let Some(package) = &arguments.package else {
+        return Ok(flags);
+    };
+    let root = [&flags, environment]
+        .into_iter()
+        .find_map(|layer| layer.values.get(&Key::Root))
+        .map(|root| Path::new(&root.text));
+    match pkg_ident::locate(package, root) {
+        Ok(directory) => Ok(flags.with(Key::Package, directory.display().to_string())),
+        Err(reason) => Err(Problem {
+            place: format!("package {package}"),
+            reason,
+        }),
+    }
+}
+
+fn usage(problems: Vec<Problem>) -> StartError {
     StartError::Usage(problems.iter().map(ToString::to_string).collect())
 }
 
@@ -219,6 +245,7 @@ fn package_directory(settings: &Settings, arguments: &Arguments) -> Option<PathB
     let directory = settings
         .package
         .clone()
+        .or_else(|| settings.config_from.clone())
         .or_else(|| arguments.manifests.as_ref().filter(is_package).cloned());
     // Templates see it as `pkg.path`, and hooks may run elsewhere.
     directory.map(|directory| std::path::absolute(&directory).unwrap_or(directory))

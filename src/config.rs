@@ -2,6 +2,7 @@
 //! problem at once. Never holds the supervised program's configuration (that is `package`), and reads files only in
 //! [`load`].
 
+pub mod bind;
 pub mod duration;
 pub mod keys;
 pub mod load;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use bind::Bind;
 pub use keys::Key;
 pub use resolve::{Layer, Layers, Origin, Problem, resolve};
 
@@ -30,6 +32,8 @@ pub struct Settings {
     pub topology: Topology,
     /// Whether binds gate the start.
     pub binding_mode: BindingMode,
+    /// Services that this one needs.
+    pub binds: Vec<Bind>,
     /// The Service whose EndpointSlices are the peers; without one the group is the own Pod alone.
     pub service: Option<String>,
     /// ConfigMaps that are the live configuration, lowest first.
@@ -40,10 +44,14 @@ pub struct Settings {
     pub templates: Vec<ObjectRef>,
     /// The package directory.
     pub package: Option<PathBuf>,
+    /// Where `default.toml`, hooks and templates come from instead of the package.
+    pub config_from: Option<PathBuf>,
     /// Where rendered files go: `<root>/svc/<name>/`.
     pub root: PathBuf,
     /// Where HTTP listens; `None` when it is disabled.
     pub listen_http: Option<Listen>,
+    /// The files for HTTPS; `None` for plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// How often the health check runs.
     pub health_check_interval: Duration,
     /// How long a health check may take.
@@ -98,6 +106,14 @@ impl Settings {
             (
                 Key::BindingMode,
                 format!("{:?}", self.binding_mode).to_lowercase(),
+            ),
+            (
+                Key::Bind,
+                self.binds
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(","),
             ),
             (Key::Service, self.service.clone().unwrap_or_default()),
             (Key::Config, objects(&self.config)),
@@ -158,6 +174,17 @@ pub enum Listen {
     Any(u16),
     /// Exactly here.
     At(SocketAddr),
+}
+
+/// PEM files for HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The private key.
+    pub key: PathBuf,
+    /// The certificate chain, our own first.
+    pub certs: PathBuf,
+    /// Authorities of client certificates; `None`: clients need none.
+    pub ca_certs: Option<PathBuf>,
 }
 
 /// A ConfigMap named in an annotation: `name`, `name?` for one that may be missing, `name=sub/dir` for templates.

@@ -14,6 +14,7 @@ mod api_outage;
 mod architecture;
 mod bad_config;
 mod demo;
+mod flags;
 mod graceful_stop;
 mod http_auth;
 mod local_mode;

@@ -66,12 +66,19 @@ impl<'a> Item<'a> {
                 BindingMode::Strict => "strict",
                 BindingMode::Relaxed => "relaxed",
             },
-            binds: Vec::new(),
+            binds: settings
+                .binds
+                .iter()
+                .map(|bind| format!("{}:{}", bind.name, bind.service_group()))
+                .collect(),
             // Nothing is installed or updated by kubesup: these are Habitat's words for that.
             bldr_url: "",
             cfg,
             channel: "stable",
-            config_from: None,
+            config_from: settings
+                .config_from
+                .as_ref()
+                .map(|path| path.display().to_string()),
             desired_state: "Up",
             health_check: match status.health {
                 Health::Ok => "Ok",

@@ -3,6 +3,7 @@
 mod fixture;
 mod own;
 mod services;
+mod tls;
 
 use axum::body::{Body, Bytes};
 use http::{Method, Request, StatusCode, header};
@@ -41,9 +42,10 @@ impl Asked {
             snapshots: readers,
             access: token.and_then(|token| Access::with_token(token).expect("usable")),
             redaction,
+            tls: None,
         };
         Asked {
-            router: gateway.into_router(),
+            router: gateway.into_parts().0,
             snapshots,
         }
     }

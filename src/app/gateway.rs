@@ -5,7 +5,9 @@ use tokio::sync::watch;
 use super::source::Source;
 use super::{StartError, Surroundings};
 use crate::api::access::{Access, TOKEN_VARIABLE};
+use crate::api::tls::Tls;
 use crate::api::{Gateway, Redaction};
+use crate::config::Settings;
 use crate::snapshot::Snapshot;
 
 /// Anything but nothing withholds the configuration (contract, section 1.9).
@@ -15,6 +17,7 @@ const REDACT_VARIABLE: &str = "HAB_FEAT_REDACT_HTTP";
 pub(super) fn open(
     surroundings: &Surroundings,
     source: &Source,
+    settings: &Settings,
     snapshots: watch::Receiver<Snapshot>,
 ) -> Result<Gateway, StartError> {
     let literal = source.literal_environment();
@@ -34,8 +37,11 @@ pub(super) fn open(
         .environment
         .get(REDACT_VARIABLE)
         .map_or(in_manifests(REDACT_VARIABLE), String::as_str);
+    let tls = settings.tls.clone().map(Tls::open).transpose();
+    let tls = tls.map_err(|error| StartError::Usage(vec![error.to_string()]))?;
     Ok(Gateway {
         snapshots,
+        tls,
         access,
         redaction: if redact.is_empty() {
             Redaction::Plain

@@ -114,6 +114,18 @@ pub fn environment(variables: &BTreeMap<String, String>) -> (Layer, Vec<String>)
     (layer, warnings)
 }
 
+/// The variables of Habitat's supervisor that are settings here. An empty one counts as unset, as there.
+pub fn habitat_environment(variables: &BTreeMap<String, String>) -> Layer {
+    let given = [Key::ListenHttp].into_iter().filter_map(|key| {
+        let value = variables.get(&key.habitat_environment_name())?;
+        (!value.is_empty()).then_some((key, value))
+    });
+    given.fold(
+        Layer::new(Origin::HabitatEnvironment),
+        |layer, (key, value)| layer.with(key, value.clone()),
+    )
+}
+
 /// `KUBESUP_` names that other parts read: the settings file, the own container, the log filter, and what the tests use.
 const NOT_SETTINGS: [&str; 5] = ["CONFIG", "CONTAINER", "LOG", "CACHE", "TEST_ASSETS"];
 

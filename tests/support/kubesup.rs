@@ -24,9 +24,23 @@ pub struct Builder {
     arguments: Vec<String>,
     command: Vec<String>,
     environment: Vec<(OsString, OsString)>,
+    root: Option<TempDir>,
 }
 
 impl Builder {
+    /// Arguments as they are.
+    pub fn words(mut self, words: &[&str]) -> Self {
+        self.arguments
+            .extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// A root with something in it.
+    pub fn root(mut self, root: TempDir) -> Self {
+        self.root = Some(root);
+        self
+    }
+
     pub fn flag(mut self, name: &str, value: &str) -> Self {
         self.arguments.extend([name.to_owned(), value.to_owned()]);
         self
@@ -80,14 +94,21 @@ impl Builder {
 
     /// The same, with HTTP at this address.
     pub fn spawn_at(self, address: &str) -> Kubesup {
-        let root = tempfile::tempdir().expect("a root");
+        let root = self
+            .root
+            .unwrap_or_else(|| tempfile::tempdir().expect("a root"));
         let mut command = Command::new(binary());
-        command.arg("run").args([
-            "--root",
-            &root.path().display().to_string(),
-            "--listen-http",
-            address,
-        ]);
+        command
+            .arg("run")
+            .args(["--root", &root.path().display().to_string()]);
+        // Habitat's variable says where it listens.
+        if !self
+            .environment
+            .iter()
+            .any(|(name, _)| name == "HAB_LISTEN_HTTP")
+        {
+            command.args(["--listen-http", address]);
+        }
         command.args(&self.arguments);
         if !self.command.is_empty() {
             command.arg("--").args(&self.command);
@@ -153,6 +174,7 @@ impl Kubesup {
             arguments: Vec::new(),
             command: Vec::new(),
             environment: Vec::new(),
+            root: None,
         }
     }
 
