@@ -1,11 +1,17 @@
-//! Owns the HTTP API: Habitat's `/services`, and kubesup's own probes and page, answered from snapshots. Never changes
-//! anything, and never lets a slow or hostile client hold up the supervision.
+//! Owns the HTTP API: Habitat's `/services` and its relatives, and kubesup's own probes and page, answered from snapshots.
+//! Never changes anything, and never lets a slow or hostile client hold up the supervision.
 
+pub mod access;
 mod answers;
+pub mod butterfly;
+pub mod census;
+mod health;
 mod page;
 pub mod readiness;
+mod reply;
 mod routes;
 pub mod services;
+pub mod tls;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,14 +23,39 @@ use futures::stream::FuturesUnordered;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::config::Listen;
 use crate::snapshot::Snapshot;
+use access::Access;
 use answers::Answers;
+use tls::Tls;
+
+/// What is served, and to whom.
+#[derive(Debug)]
+pub struct Gateway {
+    /// What there is to see.
+    pub snapshots: watch::Receiver<Snapshot>,
+    /// Who may see it; everybody without a token.
+    pub access: Option<Access>,
+    /// How much of it.
+    pub redaction: Redaction,
+    /// HTTPS; plain HTTP without.
+    pub tls: Option<Tls>,
+}
+
+/// Whether configuration and views of the whole group are shown: `HAB_FEAT_REDACT_HTTP` (contract, section 1.9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redaction {
+    /// They are.
+    Plain,
+    /// They are withheld.
+    Redacted,
+}
 
 /// Why HTTP cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +65,13 @@ use answers::Answers;
 pub struct BindError {
     address: SocketAddr,
     source: io::Error,
+}
+
+impl Gateway {
+    fn into_parts(self) -> (axum::Router, Option<Tls>) {
+        let answers = Answers::new(self.snapshots, self.redaction);
+        (routes::router(Arc::new(answers), self.access), self.tls)
+    }
 }
 
 /// Connections at a time; more wait to be accepted. Enough for probes, scrapers and a few people, in bounded memory.
@@ -77,12 +115,9 @@ fn bind_at(address: SocketAddr) -> Result<TcpListener, BindError> {
 /// Serves until shut down.
 ///
 /// All connections are futures of this one task, so that nothing is left behind when it ends.
-pub async fn serve(
-    listener: TcpListener,
-    snapshots: watch::Receiver<Snapshot>,
-    shutdown: CancellationToken,
-) {
-    let service = TowerToHyperService::new(routes::router(Arc::new(Answers::new(snapshots))));
+pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: CancellationToken) {
+    let (router, tls) = gateway.into_parts();
+    let service = TowerToHyperService::new(router);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     let mut connections = FuturesUnordered::new();
@@ -93,7 +128,9 @@ pub async fn serve(
                 Ok((stream, _)) => {
                     // Answers are written at once; waiting for more only delays them.
                     let _ = stream.set_nodelay(true);
-                    connections.push(http.serve_connection(TokioIo::new(stream), service.clone()));
+                    drop_when_stuck(&stream);
+                    let acceptor = tls.as_ref().map(Tls::acceptor);
+                    connections.push(connection(&http, stream, acceptor, service.clone()));
                 }
                 Err(error) => {
                     warn!(%error, "a connection was not accepted");
@@ -101,9 +138,37 @@ pub async fn serve(
                 }
             },
             // What a client did to its connection is its own matter.
-            Some(_) = connections.next() => {}
+            Some(()) = connections.next() => {}
         }
     }
+}
+
+/// One connection, to its end.
+async fn connection(
+    http: &http1::Builder,
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    service: TowerToHyperService<axum::Router>,
+) {
+    let Some(acceptor) = acceptor else {
+        let _ = http.serve_connection(TokioIo::new(stream), service).await;
+        return;
+    };
+    match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let _ = http.serve_connection(TokioIo::new(stream), service).await;
+        }
+        Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
+        Err(_) => debug!("TLS handshake timed out"),
+    }
+}
+
+/// The kernel ends a connection whose peer takes nothing for so long: a reader that has stopped reading holds up nothing
+/// else, but its answer and its place among the connections.
+fn drop_when_stuck(stream: &TcpStream) {
+    let millis = u32::try_from(PATIENCE.as_millis()).unwrap_or(u32::MAX);
+    // Where the kernel has no such option the keepalive of the peer has to do.
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, millis);
 }
 
 #[cfg(test)]

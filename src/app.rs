@@ -1,10 +1,13 @@
 //! Owns the wiring: the only place where the parts meet, where tasks are spawned and where their unexpected end ends the
 //! program. Decides nothing.
 
+mod gateway;
+mod pkg_ident;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -14,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::cli::run::Arguments;
-use crate::config::{Key, Layer, Layers, Origin, Settings, load, resolve};
+use crate::config::{Key, Layer, Layers, Origin, Problem, Settings, load, resolve};
 use crate::package::directory;
 use crate::process::{Processes, Signals};
 use crate::snapshot::Snapshot;
@@ -36,8 +39,10 @@ const OBSERVATIONS: usize = 256;
 /// What the process was started with.
 #[derive(Debug)]
 pub struct Surroundings {
-    /// The environment, as far as it is UTF-8.
+    /// The environment, as far as it is UTF-8, without the gateway's token.
     pub environment: BTreeMap<String, String>,
+    /// The gateway's token, whatever its bytes.
+    pub token: Option<OsString>,
     /// The host's name.
     pub hostname: String,
 }
@@ -82,9 +87,10 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
     if let Some(listener) = http {
+        let gateway = gateway::open(&surroundings, &source, &settings, readers)?;
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
-            api::serve(listener, readers, shutdown).await;
+            api::serve(listener, gateway, shutdown).await;
             "http"
         });
         // It answers before a client is built, which may read files and block.
@@ -97,10 +103,12 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let fold = Fold::new(source.identity(), layers);
     wanted.send_replace(fold.wanted());
     let (base, bases) = watch::channel::<Base>(Ok(Arc::default()));
-    let environment = source.literal_environment();
+    let mut environment = source.literal_environment();
+    environment.retain(|(name, _)| name != api::access::TOKEN_VARIABLE);
     let variables = source.environment(&surroundings.environment);
     let package = PackageSource {
         directory: package_directory(&settings, &arguments),
+        config_from: settings.config_from.clone(),
         command: arguments.command,
         environment: variables.clone(),
     };
@@ -172,13 +180,18 @@ fn layers(
     }
     // What the manifests give the container counts as its environment, below the real one.
     let environment = source.environment(&surroundings.environment);
+    let habitat = load::habitat_environment(&environment);
     let (environment, warnings) = load::environment(&environment);
-    for warning in warnings {
+    let flags = with_package(arguments, &environment).unwrap_or_else(|problem| {
+        problems.push(problem);
+        arguments.flags.clone()
+    });
+    for warning in arguments.warnings.iter().chain(&warnings) {
         warn!("{warning}");
     }
     let mut layers = Layers {
         below_pod,
-        above_pod: vec![environment, arguments.flags.clone()],
+        above_pod: vec![habitat, environment, flags],
     };
     match resolve(&layers, None) {
         Ok(settings) => {
@@ -195,7 +208,26 @@ fn layers(
     }
 }
 
-fn usage(problems: Vec<crate::config::Problem>) -> StartError {
+/// The flags, with the directory of the package that was named as `hab sup run` names one.
+fn with_package(arguments: &Arguments, environment: &Layer) -> Result<Layer, Problem> {
+    let flags = arguments.flags.clone();
+    let Some(package) = &arguments.package else {
+        return Ok(flags);
+    };
+    let root = [&flags, environment]
+        .into_iter()
+        .find_map(|layer| layer.values.get(&Key::Root))
+        .map(|root| Path::new(&root.text));
+    match pkg_ident::locate(package, root) {
+        Ok(directory) => Ok(flags.with(Key::Package, directory.display().to_string())),
+        Err(reason) => Err(Problem {
+            place: format!("package {package}"),
+            reason,
+        }),
+    }
+}
+
+fn usage(problems: Vec<Problem>) -> StartError {
     StartError::Usage(problems.iter().map(ToString::to_string).collect())
 }
 
@@ -220,6 +252,7 @@ fn package_directory(settings: &Settings, arguments: &Arguments) -> Option<PathB
     let directory = settings
         .package
         .clone()
+        .or_else(|| settings.config_from.clone())
         .or_else(|| arguments.manifests.as_ref().filter(is_package).cloned());
     // Templates see it as `pkg.path`, and hooks may run elsewhere.
     directory.map(|directory| std::path::absolute(&directory).unwrap_or(directory))

@@ -1,5 +1,6 @@
 //! Owns the command line: flags to values, help, and one list of everything that is wrong. Never runs anything.
 
+mod habitat;
 pub mod run;
 
 use std::ffi::{OsStr, OsString};

@@ -2,6 +2,7 @@
 //! problem at once. Never holds the supervised program's configuration (that is `package`), and reads files only in
 //! [`load`].
 
+pub mod bind;
 pub mod duration;
 pub mod keys;
 pub mod load;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use bind::Bind;
 pub use keys::Key;
 pub use resolve::{Layer, Layers, Origin, Problem, resolve};
 
@@ -22,12 +24,16 @@ pub struct Settings {
     pub name: String,
     /// The service's group; `default` unless set.
     pub group: String,
+    /// The organisation, in the service group after an `@`.
+    pub org: Option<String>,
     /// The service's version, from `app.kubernetes.io/version`.
     pub version: String,
     /// Alone or with a leader.
     pub topology: Topology,
     /// Whether binds gate the start.
     pub binding_mode: BindingMode,
+    /// Services that this one needs.
+    pub binds: Vec<Bind>,
     /// The Service whose EndpointSlices are the peers; without one the group is the own Pod alone.
     pub service: Option<String>,
     /// ConfigMaps that are the live configuration, lowest first.
@@ -40,12 +46,16 @@ pub struct Settings {
     pub templates: Vec<ObjectRef>,
     /// The package directory.
     pub package: Option<PathBuf>,
+    /// Where `default.toml`, hooks and templates come from instead of the package.
+    pub config_from: Option<PathBuf>,
     /// Where rendered files go: `<root>/svc/<name>/`.
     pub root: PathBuf,
     /// The file of the configuration layer above the environment; `None`: `<root>/user/<name>/config/user.toml`.
     pub user_toml: Option<PathBuf>,
     /// Where HTTP listens; `None` when it is disabled.
     pub listen_http: Option<Listen>,
+    /// The files for HTTPS; `None` for plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// How often the health check runs.
     pub health_check_interval: Duration,
     /// How long a health check may take.
@@ -79,6 +89,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// `name.group`, or `name.group@org` with an organisation.
+    pub fn service_group(&self) -> String {
+        let org = self.org.as_deref().map(|org| format!("@{org}"));
+        format!("{}.{}{}", self.name, self.group, org.unwrap_or_default())
+    }
+
     /// What can follow from the own Pod, as text by key, for comparing and showing.
     pub fn shown(&self) -> Vec<(Key, String)> {
         let objects = |objects: &[ObjectRef]| {
@@ -91,10 +107,19 @@ impl Settings {
         vec![
             (Key::Name, self.name.clone()),
             (Key::Group, self.group.clone()),
+            (Key::Org, self.org.clone().unwrap_or_default()),
             (Key::Topology, format!("{:?}", self.topology).to_lowercase()),
             (
                 Key::BindingMode,
                 format!("{:?}", self.binding_mode).to_lowercase(),
+            ),
+            (
+                Key::Bind,
+                self.binds
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(","),
             ),
             (Key::Service, self.service.clone().unwrap_or_default()),
             (Key::Config, objects(&self.config)),
@@ -160,6 +185,17 @@ pub enum Listen {
     Any(u16),
     /// Exactly here.
     At(SocketAddr),
+}
+
+/// PEM files for HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The private key.
+    pub key: PathBuf,
+    /// The certificate chain, our own first.
+    pub certs: PathBuf,
+    /// Authorities of client certificates; `None`: clients need none.
+    pub ca_certs: Option<PathBuf>,
 }
 
 /// A ConfigMap named in an annotation: `name`, `name?` for one that may be missing, `name=sub/dir` for templates.

@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use kubesup::api::access::TOKEN_VARIABLE;
 use kubesup::app::{self, StartError, Surroundings};
 use kubesup::cli::{self, Invocation};
 use kubesup::{log, process};
+use rustix::process::DumpableBehavior;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -29,8 +31,16 @@ fn run(arguments: cli::run::Arguments) -> Result<i32, StartError> {
     process::close_inherited();
     process::prepare().map_err(|error| unavailable("prepare the process", error))?;
     let environment = std::env::vars_os()
+        .filter(|(name, _)| name != TOKEN_VARIABLE)
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let token = std::env::var_os(TOKEN_VARIABLE).filter(|token| !token.is_empty());
+    if token.is_some() {
+        // A hook of the same user could read it in /proc/1/environ otherwise.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .map_err(|error| unavailable("keep the gateway's token to itself", error.into()))?;
+    }
     let surroundings = Surroundings {
+        token,
         environment: environment.collect(),
         hostname: rustix::system::uname()
             .nodename()

@@ -177,7 +177,13 @@ fn imports(text: &str) -> Vec<String> {
 }
 
 fn is_test_file(source: &Source) -> bool {
-    source.path.ends_with("tests.rs") || source.path.ends_with("scripted.rs")
+    is_test_path(&source.path)
+}
+
+fn is_test_path(path: &Path) -> bool {
+    path.ends_with("tests.rs")
+        || path.ends_with("scripted.rs")
+        || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 #[test]
@@ -269,6 +275,5 @@ fn is_silent_by_nature(path: &Path) -> bool {
     ["lib.rs", "main.rs"]
         .iter()
         .any(|name| path == Path::new(name))
-        || path.ends_with("tests.rs")
-        || path.ends_with("scripted.rs")
+        || is_test_path(path)
 }

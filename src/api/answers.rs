@@ -6,6 +6,9 @@ use axum::body::Bytes;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::Redaction;
+use super::butterfly::Butterfly;
+use super::census::Census;
 use super::services::Item;
 use crate::snapshot::{Service, Snapshot};
 
@@ -13,6 +16,7 @@ use crate::snapshot::{Service, Snapshot};
 #[derive(Debug)]
 pub(super) struct Answers {
     snapshots: watch::Receiver<Snapshot>,
+    redaction: Redaction,
     /// Requests share the bytes; held for a look or a build, never across an await.
     ready: Mutex<Ready>,
 }
@@ -21,9 +25,7 @@ pub(super) struct Answers {
 #[derive(Debug, Default)]
 struct Ready {
     seen: Option<watch::Receiver<Snapshot>>,
-    list: Option<Bytes>,
-    item: Option<Bytes>,
-    config: Option<Bytes>,
+    documents: [Option<Bytes>; Document::COUNT],
 }
 
 /// Which of the JSON documents.
@@ -35,12 +37,21 @@ pub(super) enum Document {
     Item,
     /// `…/config`.
     Config,
+    /// `/census`.
+    Census,
+    /// `/butterfly`.
+    Butterfly,
+}
+
+impl Document {
+    const COUNT: usize = Document::Butterfly as usize + 1;
 }
 
 impl Answers {
-    pub(super) fn new(snapshots: watch::Receiver<Snapshot>) -> Self {
+    pub(super) fn new(snapshots: watch::Receiver<Snapshot>, redaction: Redaction) -> Self {
         Answers {
             snapshots,
+            redaction,
             ready: Mutex::default(),
         }
     }
@@ -53,6 +64,11 @@ impl Answers {
     /// The service in force.
     pub(super) fn service(&self) -> Option<Arc<Service>> {
         self.snapshots.borrow().service.clone()
+    }
+
+    /// Whether views of the whole group are withheld.
+    pub(super) fn is_redacted(&self) -> bool {
+        self.redaction == Redaction::Redacted
     }
 
     /// The document; `None` before the first complete view.
@@ -70,21 +86,27 @@ impl Answers {
                 ..Ready::default()
             };
         }
-        let place = match document {
-            Document::List => &mut ready.list,
-            Document::Item => &mut ready.item,
-            Document::Config => &mut ready.config,
-        };
+        let place = ready.documents.get_mut(document as usize)?;
         if place.is_none() {
             let snapshot = self.snapshots.borrow();
             let service = snapshot.service.as_deref()?;
-            *place = Some(match document {
-                Document::List => json(&[Item::new(service, &snapshot.status)]),
-                Document::Item => json(&Item::new(service, &snapshot.status)),
-                Document::Config => json(service.shown_cfg()),
-            });
+            *place = Some(self.build(document, service, &snapshot));
         }
         place.clone()
+    }
+
+    fn build(&self, document: Document, service: &Service, snapshot: &Snapshot) -> Bytes {
+        let cfg = || match self.redaction {
+            Redaction::Redacted => None,
+            Redaction::Plain => Some(service.shown_cfg()),
+        };
+        match document {
+            Document::List => json(&[Item::new(service, &snapshot.status, cfg())]),
+            Document::Item => json(&Item::new(service, &snapshot.status, cfg())),
+            Document::Config => json(&cfg()),
+            Document::Census => json(&Census::new(service)),
+            Document::Butterfly => json(&Butterfly::new(service)),
+        }
     }
 }
 

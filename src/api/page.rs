@@ -10,10 +10,7 @@ pub(super) fn line(snapshot: &Snapshot) -> String {
     let ready = readiness::is_ready(&readiness::checks(snapshot));
     let ready = if ready { "ready" } else { "not ready" };
     match &snapshot.service {
-        Some(service) => format!(
-            "kubesup: {}.{} is {ready}\n",
-            service.settings.name, service.settings.group
-        ),
+        Some(service) => format!("kubesup: {} is {ready}\n", service.settings.service_group()),
         None => format!("kubesup: {ready}\n"),
     }
 }
@@ -21,7 +18,7 @@ pub(super) fn line(snapshot: &Snapshot) -> String {
 /// The status page. Needs no script and nothing from elsewhere.
 pub(super) fn html(snapshot: &Snapshot) -> String {
     let title = match &snapshot.service {
-        Some(service) => format!("{}.{}", service.settings.name, service.settings.group),
+        Some(service) => service.settings.service_group(),
         None => "kubesup".to_owned(),
     };
     let title = escape(&title);

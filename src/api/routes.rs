@@ -1,72 +1,95 @@
 //! Owns the routes: which path and method gives which answer. Habitat's paths have its status codes and empty bodies
-//! (contract, section 1.1); kubesup's own have text.
+//! (contract, section 1.1); kubesup's own have text, and one JSON body for errors.
 
-use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::routing::{any, get};
-use http::{HeaderMap, Method, StatusCode, header};
-use serde::Serialize;
+use axum::handler::Handler;
+use axum::middleware;
+use axum::routing::{MethodRouter, any, get};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 
-use super::answers::{Answers, Document, json};
-use super::{page, readiness};
-use crate::lifecycle::status::Health;
+use super::access::{self, Access};
+use super::answers::{Answers, Document};
+use super::reply::{self, Answer, HTML, TEXT};
+use super::{health, page, readiness};
 
-type Answer = http::Response<Body>;
 type Shared = State<Arc<Answers>>;
 
-pub(super) fn router(answers: Arc<Answers>) -> Router {
-    Router::new()
-        .route("/", any(root))
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/services", any(services))
-        .route("/services/{svc}/{group}", any(item))
-        .route("/services/{svc}/{group}/config", any(config))
-        .route("/services/{svc}/{group}/health", any(health))
-        .route("/services/{svc}/{group}/{org}", any(item_of_org))
-        .route("/services/{svc}/{group}/{org}/config", any(config_of_org))
-        .route("/services/{svc}/{group}/{org}/health", any(health_of_org))
-        .with_state(answers)
-}
-
-fn empty(status: StatusCode) -> Answer {
-    with(status, None, Bytes::new())
-}
-
-fn with(status: StatusCode, content_type: Option<&'static str>, body: Bytes) -> Answer {
-    let mut answer = http::Response::new(Body::from(body));
-    *answer.status_mut() = status;
-    if let Some(content_type) = content_type {
-        answer.headers_mut().insert(
-            header::CONTENT_TYPE,
-            http::HeaderValue::from_static(content_type),
-        );
+pub(super) fn router(answers: Arc<Answers>, access: Option<Access>) -> Router {
+    let mut router = Router::new()
+        .route("/", resource(root))
+        .route("/census", resource(census))
+        .route("/butterfly", resource(butterfly))
+        .route("/livez", own(livez))
+        .route("/readyz", own(readyz))
+        .route("/services", any(services));
+    for group in ["/services/{svc}/{group}", "/services/{svc}/{group}/{org}"] {
+        for (end, part) in [
+            ("", Part::Item),
+            ("/config", Part::Config),
+            ("/health", Part::Health),
+        ] {
+            let answer = move |State(answers): Shared, method: Method, path: GroupPath| async move {
+                of_service(part, &answers, &method, path)
+            };
+            router = router.route(&format!("{group}{end}"), any(answer));
+        }
     }
-    answer
+    router
+        .fallback(nowhere)
+        .with_state(answers)
+        .layer(middleware::from_fn_with_state(
+            Arc::new(access),
+            access::gate,
+        ))
 }
 
-const JSON: &str = "application/json";
-const TEXT: &str = "text/plain; charset=utf-8";
-const HTML: &str = "text/html; charset=utf-8";
+/// One of Habitat's resources: 405 without a body for all but GET, HEAD included.
+fn resource<H, T>(answer: H) -> MethodRouter<Arc<Answers>>
+where
+    H: Handler<T, Arc<Answers>>,
+    T: 'static,
+{
+    let not_allowed =
+        || async { reply::not_allowed("GET", reply::empty(StatusCode::METHOD_NOT_ALLOWED)) };
+    get(answer).head(not_allowed).fallback(not_allowed)
+}
+
+/// One of kubesup's own: GET and HEAD.
+fn own<H, T>(answer: H) -> MethodRouter<Arc<Answers>>
+where
+    H: Handler<T, Arc<Answers>>,
+    T: 'static,
+{
+    get(answer).fallback(|method: Method| async move {
+        let problem = format!("{method} is not allowed here; nothing is writable over HTTP");
+        let answer = reply::error(StatusCode::METHOD_NOT_ALLOWED, &problem);
+        reply::not_allowed("GET, HEAD", answer)
+    })
+}
+
+async fn nowhere(uri: Uri) -> Answer {
+    if reply::is_own(uri.path()) {
+        return reply::error(StatusCode::NOT_FOUND, "there is nothing at this path");
+    }
+    reply::empty(StatusCode::NOT_FOUND)
+}
 
 /// 200 always, as the probes of Habitat's manifests expect.
-async fn root(State(answers): Shared, method: Method, headers: HeaderMap) -> Answer {
-    if method != Method::GET {
-        return empty(StatusCode::METHOD_NOT_ALLOWED);
-    }
+async fn root(State(answers): Shared, headers: HeaderMap) -> Answer {
     let accepts = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let snapshot = answers.snapshot();
     if accepts.contains("text/html") {
-        return with(StatusCode::OK, Some(HTML), page::html(&snapshot).into());
+        return reply::with(StatusCode::OK, HTML, page::html(&snapshot).into());
     }
-    with(StatusCode::OK, Some(TEXT), page::line(&snapshot).into())
+    reply::with(StatusCode::OK, TEXT, page::line(&snapshot).into())
 }
 
 /// That it answers is the answer: the one thread works.
@@ -76,11 +99,7 @@ async fn livez(RawQuery(query): RawQuery) -> Answer {
     } else {
         "ok"
     };
-    with(
-        StatusCode::OK,
-        Some(TEXT),
-        Bytes::from_static(body.as_bytes()),
-    )
+    reply::with(StatusCode::OK, TEXT, Bytes::from_static(body.as_bytes()))
 }
 
 async fn readyz(State(answers): Shared, RawQuery(query): RawQuery) -> Answer {
@@ -96,7 +115,7 @@ async fn readyz(State(answers): Shared, RawQuery(query): RawQuery) -> Answer {
     } else {
         readiness::report(&checks)
     };
-    with(status, Some(TEXT), body.into())
+    reply::with(status, TEXT, body.into())
 }
 
 fn is_verbose(query: Option<&str>) -> bool {
@@ -106,147 +125,68 @@ fn is_verbose(query: Option<&str>) -> bool {
         .any(|part| part == "verbose" || part.starts_with("verbose="))
 }
 
+/// 404 for another method: in Habitat the guard is on the resource, so that it is missed.
 async fn services(State(answers): Shared, method: Method) -> Answer {
     if method != Method::GET {
-        return empty(StatusCode::NOT_FOUND);
+        return reply::empty(StatusCode::NOT_FOUND);
     }
-    answer(answers.document(Document::List))
+    reply::document(answers.document(Document::List))
 }
 
-fn answer(document: Option<Bytes>) -> Answer {
-    match document {
-        Some(bytes) => with(StatusCode::OK, Some(JSON), bytes),
-        None => empty(StatusCode::SERVICE_UNAVAILABLE),
+async fn census(State(answers): Shared) -> Answer {
+    ring_view(&answers, Document::Census)
+}
+
+async fn butterfly(State(answers): Shared) -> Answer {
+    ring_view(&answers, Document::Butterfly)
+}
+
+/// Views of the whole group: not there when redacted, as in Habitat.
+fn ring_view(answers: &Answers, document: Document) -> Answer {
+    if answers.is_redacted() {
+        return reply::empty(StatusCode::NOT_FOUND);
     }
+    reply::document(answers.document(document))
 }
 
-/// What the path says, percent-decoded.
-type Pair = Path<(String, String)>;
-type Triple = Path<(String, String, String)>;
+/// The parts of a path that name a service group, percent-decoded; an error for what does not decode to text.
+type GroupPath = Result<Path<Vec<String>>, PathRejection>;
 
-async fn item(State(answers): Shared, method: Method, Path((svc, group)): Pair) -> Answer {
-    of_service(&answers, &method, &svc, &group, None, |answers| {
-        answer(answers.document(Document::Item))
-    })
-}
-
-async fn item_of_org(
-    State(answers): Shared,
-    method: Method,
-    Path((svc, group, org)): Triple,
-) -> Answer {
-    of_service(&answers, &method, &svc, &group, Some(&org), |answers| {
-        answer(answers.document(Document::Item))
-    })
-}
-
-async fn config(State(answers): Shared, method: Method, Path((svc, group)): Pair) -> Answer {
-    of_service(&answers, &method, &svc, &group, None, |answers| {
-        answer(answers.document(Document::Config))
-    })
-}
-
-async fn config_of_org(
-    State(answers): Shared,
-    method: Method,
-    Path((svc, group, org)): Triple,
-) -> Answer {
-    of_service(&answers, &method, &svc, &group, Some(&org), |answers| {
-        answer(answers.document(Document::Config))
-    })
-}
-
-async fn health(State(answers): Shared, method: Method, Path((svc, group)): Pair) -> Answer {
-    of_service(&answers, &method, &svc, &group, None, health_answer)
-}
-
-async fn health_of_org(
-    State(answers): Shared,
-    method: Method,
-    Path((svc, group, org)): Triple,
-) -> Answer {
-    of_service(&answers, &method, &svc, &group, Some(&org), health_answer)
+/// What of the one service is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Item,
+    Config,
+    Health,
 }
 
 /// Answers for the one service there is: 400 for what is no service group, 404 for another, 503 before the first view.
-fn of_service(
-    answers: &Answers,
-    method: &Method,
-    svc: &str,
-    group: &str,
-    org: Option<&str>,
-    answer: impl FnOnce(&Answers) -> Answer,
-) -> Answer {
+fn of_service(part: Part, answers: &Answers, method: &Method, path: GroupPath) -> Answer {
     if method != Method::GET {
-        return empty(StatusCode::NOT_FOUND);
+        return reply::empty(StatusCode::NOT_FOUND);
     }
-    let is_word = |word: &str| !word.is_empty() && !word.contains(['#', '@', '.']);
-    if !(is_word(svc) && is_word(group) && org.is_none_or(is_word)) {
-        return empty(StatusCode::BAD_REQUEST);
+    let Ok(Path(words)) = path else {
+        return reply::empty(StatusCode::BAD_REQUEST);
+    };
+    let is_word = |word: &String| !word.is_empty() && !word.contains(['#', '@', '.']);
+    if !words.iter().all(is_word) {
+        return reply::empty(StatusCode::BAD_REQUEST);
     }
     let Some(service) = answers.service() else {
-        return empty(StatusCode::SERVICE_UNAVAILABLE);
+        return reply::empty(StatusCode::SERVICE_UNAVAILABLE);
     };
     let settings = &service.settings;
-    if settings.name != svc || settings.group != group || org.is_some() {
-        return empty(StatusCode::NOT_FOUND);
+    let own = [
+        Some(&settings.name),
+        Some(&settings.group),
+        settings.org.as_ref(),
+    ];
+    if !words.iter().eq(own.into_iter().flatten()) {
+        return reply::empty(StatusCode::NOT_FOUND);
     }
-    answer(answers)
-}
-
-/// `…/health`.
-#[derive(Serialize)]
-struct HealthBody {
-    status: &'static str,
-    stdout: String,
-    stderr: String,
-}
-
-fn health_answer(answers: &Answers) -> Answer {
-    let snapshot = answers.snapshot();
-    let (status, code) = match snapshot.status.health {
-        Health::Ok => ("OK", StatusCode::OK),
-        Health::Warning => ("WARNING", StatusCode::OK),
-        Health::Critical => ("CRITICAL", StatusCode::SERVICE_UNAVAILABLE),
-        Health::Unknown => ("UNKNOWN", StatusCode::INTERNAL_SERVER_ERROR),
-    };
-    let log = |stream: &str| {
-        let service = snapshot.service.as_ref();
-        service
-            .map(|service| {
-                read_log(
-                    &service
-                        .paths
-                        .svc
-                        .join(format!("logs/health-check.{stream}.log")),
-                )
-            })
-            .unwrap_or_default()
-    };
-    with(
-        code,
-        Some(JSON),
-        json(&HealthBody {
-            status,
-            stdout: log("stdout"),
-            stderr: log("stderr"),
-        }),
-    )
-}
-
-/// The end of a log file, at most so much: an answer must not cost the thread its time.
-const MOST_LOG: u64 = 256 * 1024;
-
-/// Empty when there is no log.
-fn read_log(path: &FilePath) -> String {
-    use std::io::{Read as _, Seek as _, SeekFrom};
-    let read = || {
-        let mut file = std::fs::File::open(path)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(MOST_LOG)))?;
-        let mut bytes = Vec::new();
-        file.take(MOST_LOG).read_to_end(&mut bytes)?;
-        std::io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    read().unwrap_or_default()
+    match part {
+        Part::Item => reply::document(answers.document(Document::Item)),
+        Part::Config => reply::document(answers.document(Document::Config)),
+        Part::Health => health::answer(&answers.snapshot()),
+    }
 }

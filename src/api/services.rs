@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::census::{self, ElectionStatus};
 use crate::config::{BindingMode, Topology};
 use crate::lifecycle::status::{Health, LastProcess, Status};
 use crate::package::{Bind, Hook};
 use crate::snapshot::{Paths, Service};
-use crate::template::context::{Ident, Pkg, Sys};
+use crate::template::context::{self, Ident, Pkg, Sys};
 
 /// One service. The names and their order are the contract's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,14 +24,15 @@ pub struct Item<'a> {
     pub binding_mode: &'static str,
     pub binds: Vec<String>,
     pub bldr_url: &'static str,
-    pub cfg: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cfg: Option<&'a Value>,
     pub channel: &'static str,
     pub config_from: Option<String>,
     pub desired_state: &'static str,
     pub health_check: &'static str,
     pub hooks: Hooks,
     pub initialized: bool,
-    pub last_election_status: &'static str,
+    pub last_election_status: ElectionStatus,
     pub manager_fs_cfg: ManagerFsCfg,
     pub pkg: PkgItem,
     pub process: Process,
@@ -52,8 +54,8 @@ pub struct Item<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// The item of the service in force.
-    pub fn new(service: &'a Service, status: &Status) -> Item<'a> {
+    /// The item of the service in force; `cfg` is its configuration as far as it may be seen.
+    pub fn new(service: &'a Service, status: &Status, cfg: Option<&'a Value>) -> Item<'a> {
         let settings = &service.settings;
         let facts = &service.package.facts;
         let manager_fs_cfg = ManagerFsCfg::new(&service.paths);
@@ -68,12 +70,19 @@ impl<'a> Item<'a> {
                 BindingMode::Strict => "strict",
                 BindingMode::Relaxed => "relaxed",
             },
-            binds: Vec::new(),
+            binds: settings
+                .binds
+                .iter()
+                .map(|bind| format!("{}:{}", bind.name, bind.service_group()))
+                .collect(),
             // Nothing is installed or updated by kubesup: these are Habitat's words for that.
             bldr_url: "",
-            cfg: service.shown_cfg(),
+            cfg,
             channel: "stable",
-            config_from: None,
+            config_from: settings
+                .config_from
+                .as_ref()
+                .map(|path| path.display().to_string()),
             desired_state: "Up",
             health_check: match status.health {
                 Health::Ok => "Ok",
@@ -83,7 +92,12 @@ impl<'a> Item<'a> {
             },
             hooks: Hooks::new(service),
             initialized: status.initialized,
-            last_election_status: "None",
+            last_election_status: match settings.topology {
+                Topology::Standalone => ElectionStatus::None,
+                Topology::Leader => {
+                    ElectionStatus::of(context::me(&census::input(service)).as_ref())
+                }
+            },
             pkg: PkgItem::new(service),
             process: Process {
                 pid: status.pid,
@@ -98,7 +112,7 @@ impl<'a> Item<'a> {
                 max_backoff_period: settings.service_max_backoff_period.into(),
                 cooldown_period: settings.service_restart_cooldown_period.into(),
             },
-            service_group: format!("{}.{}", settings.name, settings.group),
+            service_group: settings.service_group(),
             spec_file: format!("{}/{}.spec", manager_fs_cfg.specs_path, settings.name),
             spec_ident: SpecIdent {
                 origin: facts.origin.clone(),

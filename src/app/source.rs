@@ -200,8 +200,10 @@ impl Source {
                     manifests::run(path, identity, wanted, observations, changes, until).await;
                     "manifests"
                 });
-                if let Some(directory) = &package.directory {
-                    let changes = Watching::start(below(directory));
+                let directories = package.directory.iter().chain(&package.config_from);
+                let watched: Vec<PathBuf> = directories.flat_map(|path| below(path)).collect();
+                if !watched.is_empty() {
+                    let changes = Watching::start(watched);
                     tasks.spawn(async move {
                         package.follow(base, changes, shutdown).await;
                         "package"
@@ -244,6 +246,8 @@ fn below(directory: &Path) -> Vec<PathBuf> {
 /// Where the package comes from, before ConfigMaps are laid over it.
 pub(super) struct PackageSource {
     pub(super) directory: Option<PathBuf>,
+    /// Where plan files come from instead.
+    pub(super) config_from: Option<PathBuf>,
     pub(super) command: Vec<OsString>,
     /// The environment that the hooks of an installed package build on.
     pub(super) environment: BTreeMap<String, String>,
@@ -254,17 +258,16 @@ impl PackageSource {
     fn read(&self) -> Base {
         let mut package = match &self.directory {
             None => Package::default(),
-            Some(path) => {
-                let read = directory::read(path)
-                    .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-                for warning in &read.warnings {
-                    warn!("{warning}");
-                }
-                read.package
-            }
+            Some(path) => read(path)?,
         };
         if package.facts.installed {
             environment::inherit(&mut package.facts.env, &self.environment);
+        }
+        if let Some(path) = &self.config_from {
+            let from = read(path)?;
+            package.default_toml = from.default_toml;
+            package.hooks = from.hooks;
+            package.config = from.config;
         }
         // Given a command, it is what runs in place of a program in the package, but not in place of a hook.
         if let Some(command) = overlay::command_hook(&self.command) {
@@ -295,6 +298,15 @@ impl PackageSource {
             });
         }
     }
+}
+
+fn read(directory: &Path) -> Result<Package, Vec<String>> {
+    let read = directory::read(directory)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    for warning in &read.warnings {
+        warn!("{warning}");
+    }
+    Ok(read.package)
 }
 
 /// Longer than the steps of an editor's save, shorter than anybody notices.

@@ -1,10 +1,12 @@
-//! Owns the flags of `kubesup run`: one for each setting, and where the view and the program come from.
+//! Owns the flags of `kubesup run`: one for each setting, those of `hab sup run` that mean something here under its names,
+//! and where the view and the program come from.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use super::habitat;
 use crate::config::keys::Reach;
 use crate::config::{Key, Layer, Origin};
 
@@ -19,8 +21,12 @@ pub struct Arguments {
     pub settings_file: Option<PathBuf>,
     /// `--container`: the own container.
     pub container: Option<String>,
+    /// The package by its identifier or directory, as `hab sup run` has it.
+    pub package: Option<String>,
     /// Settings given as flags.
     pub flags: Layer,
+    /// What was given but means nothing here, one line each.
+    pub warnings: Vec<String>,
     /// The command after `--`; empty without one.
     pub command: Vec<OsString>,
 }
@@ -30,6 +36,12 @@ pub(super) fn command() -> Command {
     let path = |id: &'static str| Arg::new(id).value_parser(value_parser!(PathBuf));
     Command::new("run")
         .about("Watches, renders, runs and reconfigures; the entrypoint of a container")
+        .arg(
+            Arg::new("pkg")
+                .value_name("PKG_IDENT-or-DIR")
+                .help("An installed package, ORIGIN/NAME[/VERSION[/RELEASE]], or its directory; the same as --package DIR")
+                .conflicts_with(Key::Package.name()),
+        )
         .arg(
             path("manifests")
                 .short('f')
@@ -56,12 +68,15 @@ pub(super) fn command() -> Command {
                 .value_name("NAME")
                 .help("The own container, where that is not clear"),
         )
-        .args(flag_keys().map(|key| {
-            Arg::new(key.name())
-                .long(key.name())
-                .value_name(key.value_name())
-                .help(key.help())
-        }))
+        .args(flag_keys().map(|key| flag(*key)))
+        .arg(
+            Arg::new("http-disable")
+                .long("http-disable")
+                .short('D')
+                .action(ArgAction::SetTrue)
+                .help("No HTTP; the same as --listen-http none"),
+        )
+        .args(habitat::flags())
         .arg(
             Arg::new("command")
                 .last(true)
@@ -70,6 +85,24 @@ pub(super) fn command() -> Command {
                 .value_name("COMMAND")
                 .help("The main process, when the package has no run hook"),
         )
+        .after_help(
+            "Each setting is a variable KUBESUP_… too, and most are annotations kubesup.dev/… of the Pod.\n\
+             Other flags of `hab sup run` are accepted with a warning that says what replaces them.",
+        )
+}
+
+fn flag(key: Key) -> Arg {
+    let arg = Arg::new(key.name())
+        .long(key.name())
+        .value_name(key.value_name())
+        .help(key.help());
+    match key {
+        // Habitat's short flag.
+        Key::Topology => arg.short('t'),
+        // Again and again, or several after one.
+        Key::Bind => arg.action(ArgAction::Append).num_args(1..),
+        _ => arg,
+    }
 }
 
 /// Live settings belong to the Pod, so that an edit of it has an effect; `--config` is the settings file.
@@ -79,17 +112,29 @@ fn flag_keys() -> impl Iterator<Item = &'static Key> {
 
 pub(super) fn arguments(matches: &ArgMatches) -> Arguments {
     let mut flags = Layer::new(Origin::Flag);
+    let mut package = matches.get_one::<String>("pkg").cloned();
     for key in flag_keys() {
-        if let Some(text) = matches.get_one::<String>(key.name()) {
-            flags = flags.with(*key, text.clone());
+        let Some(values) = matches.get_many::<String>(key.name()) else {
+            continue;
+        };
+        let mut values: Vec<String> = values.cloned().collect();
+        if *key == Key::Bind && package.is_none() {
+            package = values.pop_if(|last| !last.contains(':'));
         }
+        flags = flags.with(*key, values.join(","));
     }
+    if matches.get_flag("http-disable") {
+        flags = flags.with(Key::ListenHttp, "none");
+    }
+    let package = package.or_else(|| habitat::swallowed(matches)?.into_string().ok());
     Arguments {
         manifests: matches.get_one("manifests").cloned(),
         kubeconfig: matches.get_one("kubeconfig").cloned(),
         settings_file: matches.get_one("config").cloned(),
         container: matches.get_one("container").cloned(),
+        package,
         flags,
+        warnings: habitat::warnings(matches),
         command: matches
             .get_many("command")
             .into_iter()

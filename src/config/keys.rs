@@ -45,13 +45,19 @@ pub enum Reach {
 
 keys! {
     Package "package" Local "DIR" "The package directory: default.toml, hooks/ and config/";
+    ConfigFrom "config-from" Local "DIR" "Takes default.toml, hooks/ and config/ from DIR instead of the package, for developing";
     Root "root" Local "DIR" "Where rendered files go: DIR/svc/NAME/";
     UserToml "user-toml" Local "FILE" "The configuration layer above the environment; else ROOT/user/NAME/config/user.toml";
     ListenHttp "listen-http" Local "ADDR" "Where HTTP listens, such as [::]:9631; none disables it";
+    Key "key" Local "FILE" "The private key for HTTPS, in PEM; needs --certs";
+    Certs "certs" Local "FILE" "The certificate chain for HTTPS, in PEM; needs --key";
+    CaCerts "ca-certs" Local "FILE" "Only clients with a certificate of these authorities, in PEM; needs --key and --certs";
     Name "name" Pod "NAME" "The service's name";
     Group "group" Pod "GROUP" "The service's group";
+    Org "org" Pod "ORG" "The organisation: the service group is NAME.GROUP@ORG then";
     Topology "topology" Pod "TOPOLOGY" "standalone (leader is not there yet)";
     BindingMode "binding-mode" Pod "MODE" "strict or relaxed";
+    Bind "bind" Pod "BINDS" "Services that this one needs: NAME:[NAMESPACE/]SERVICE[.GROUP], and more after commas";
     Service "service" Pod "SERVICE" "The Service whose EndpointSlices are the peers";
     Config "config" Live "NAMES" "ConfigMaps that are the live configuration, lowest first; NAME? may be missing";
     Secrets "secrets" Live "NAMES" "Secrets that are live configuration above the ConfigMaps, lowest first; NAME? may be missing";
@@ -86,6 +92,11 @@ impl Key {
             "{ENVIRONMENT_PREFIX}{}",
             self.name().replace('-', "_").to_ascii_uppercase()
         )
+    }
+
+    /// `HAB_LISTEN_HTTP`.
+    pub fn habitat_environment_name(self) -> String {
+        format!("HAB_{}", self.name().replace('-', "_").to_ascii_uppercase())
     }
 
     /// Whether Habitat has it as a flag that counts in seconds.

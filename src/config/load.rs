@@ -114,8 +114,29 @@ pub fn environment(variables: &BTreeMap<String, String>) -> (Layer, Vec<String>)
     (layer, warnings)
 }
 
-/// `KUBESUP_` names that other parts read: the settings file, a layer of the program's configuration, the own container, the log filter, and what the tests use.
-const NOT_SETTINGS: [&str; 6] = ["CONFIG", "CFG", "CONTAINER", "LOG", "CACHE", "TEST_ASSETS"];
+/// `KUBESUP_` names that other parts read: the settings file, a layer of the program's configuration, the own container,
+/// the log filter, and what the tests use.
+const NOT_SETTINGS: [&str; 7] = [
+    "CONFIG",
+    "CFG",
+    "CONTAINER",
+    "LOG",
+    "CACHE",
+    "TEST_ASSETS",
+    "BINARY",
+];
+
+/// The variables of Habitat's supervisor that are settings here. An empty one counts as unset, as there.
+pub fn habitat_environment(variables: &BTreeMap<String, String>) -> Layer {
+    let given = [Key::ListenHttp].into_iter().filter_map(|key| {
+        let value = variables.get(&key.habitat_environment_name())?;
+        (!value.is_empty()).then_some((key, value))
+    });
+    given.fold(
+        Layer::new(Origin::HabitatEnvironment),
+        |layer, (key, value)| layer.with(key, value.clone()),
+    )
+}
 
 fn is_service_link(rest: &str) -> bool {
     let is_port_number = |text: &str| {

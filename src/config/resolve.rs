@@ -11,7 +11,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{
-    BindingMode, Key, Listen, ObjectRef, OnExit, RestartBudget, Settings, Topology, duration,
+    Bind, BindingMode, Key, Listen, ObjectRef, OnExit, RestartBudget, Settings, TlsFiles, Topology,
+    duration,
 };
 
 /// Where a value came from, for messages.
@@ -27,6 +28,8 @@ pub enum Origin {
     File(PathBuf),
     /// The own Pod, as `namespace/name`.
     Pod(String),
+    /// A variable that Habitat's supervisor reads too.
+    HabitatEnvironment,
     /// A `KUBESUP_` variable.
     Environment,
     /// A flag.
@@ -41,7 +44,7 @@ impl fmt::Display for Origin {
             Origin::LocalMode => write!(f, "local mode"),
             Origin::File(path) => write!(f, "settings file {}", path.display()),
             Origin::Pod(pod) => write!(f, "Pod {pod}"),
-            Origin::Environment => write!(f, "environment"),
+            Origin::HabitatEnvironment | Origin::Environment => write!(f, "environment"),
             Origin::Flag => write!(f, "flag"),
         }
     }
@@ -132,6 +135,7 @@ fn read(from: &mut Reader<'_>) -> Settings {
         group: from
             .word(Key::Group)
             .unwrap_or_else(|| "default".to_owned()),
+        org: from.word(Key::Org),
         version: "0.0.0".to_owned(),
         topology: from
             .one_of(
@@ -151,17 +155,20 @@ fn read(from: &mut Reader<'_>) -> Settings {
                 ],
             )
             .unwrap_or(BindingMode::Strict),
+        binds: from.binds(),
         service: from.object_name(Key::Service),
         config: from.objects(Key::Config, Directory::Refused),
         secrets: from.objects(Key::Secrets, Directory::Refused),
         hooks: from.objects(Key::Hooks, Directory::Refused),
         templates: from.objects(Key::Templates, Directory::Allowed),
         package: from.text(Key::Package).map(PathBuf::from),
+        config_from: from.text(Key::ConfigFrom).map(PathBuf::from),
         root: from
             .text(Key::Root)
             .map_or_else(|| PathBuf::from("/kubesup"), PathBuf::from),
         user_toml: from.text(Key::UserToml).map(PathBuf::from),
         listen_http: from.listen(),
+        tls: from.tls(),
         health_check_interval: from.positive(Key::HealthCheckInterval, 30),
         health_check_timeout: from.positive(Key::HealthCheckTimeout, 60),
         reconfigure_timeout: from.positive(Key::ReconfigureTimeout, 60),
@@ -218,6 +225,9 @@ impl Reader<'_> {
             Some((Origin::Flag, _)) => format!("flag --{}", key.name()),
             Some((Origin::Environment, _)) => {
                 format!("environment variable {}", key.environment_name())
+            }
+            Some((Origin::HabitatEnvironment, _)) => {
+                format!("environment variable {}", key.habitat_environment_name())
             }
             Some((origin @ Origin::Pod(_), _)) => {
                 format!("{origin}, annotation kubesup.dev/{}", key.name())
@@ -346,6 +356,47 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn tls(&mut self) -> Option<TlsFiles> {
+        let file = |key| self.text(key).map(PathBuf::from);
+        let (key, certs, ca_certs) = (file(Key::Key), file(Key::Certs), file(Key::CaCerts));
+        let mut needs = |given, what: &str| {
+            self.problem(given, format!("needs {what} too, for HTTPS"));
+            None
+        };
+        match (key, certs, ca_certs) {
+            (Some(key), Some(certs), ca_certs) => Some(TlsFiles {
+                key,
+                certs,
+                ca_certs,
+            }),
+            (None, None, None) => None,
+            (None, None, Some(_)) => needs(Key::CaCerts, "--key and --certs"),
+            (Some(_), None, _) => needs(Key::Key, "--certs"),
+            (None, Some(_), _) => needs(Key::Certs, "--key"),
+        }
+    }
+
+    fn binds(&mut self) -> Vec<Bind> {
+        let text = self.text(Key::Bind).unwrap_or_default().to_owned();
+        let mut binds: Vec<Bind> = Vec::new();
+        for item in text
+            .split([',', ' ', '\n', '\t'])
+            .filter(|item| !item.is_empty())
+        {
+            match Bind::parse(item) {
+                Ok(bind) if binds.iter().any(|other| other.name == bind.name) => {
+                    self.problem(
+                        Key::Bind,
+                        format!("{item:?}: {:?} is bound twice", bind.name),
+                    );
+                }
+                Ok(bind) => binds.push(bind),
+                Err(reason) => self.problem(Key::Bind, reason),
+            }
+        }
+        binds
     }
 
     fn object_name(&mut self, key: Key) -> Option<String> {
@@ -503,6 +554,78 @@ mod tests {
                 .any(|p| p.starts_with("flag --on-exit: \"restrat\"")
                     && p.ends_with("did you mean restart?"))
         );
+    }
+
+    #[test]
+    fn binds_are_separated_by_commas_or_white_space_and_all_wrong_ones_are_reported() {
+        let settings = resolve(
+            &layers(&[(Key::Bind, "db:data/pg.blue, cache:redis queue:nats")]),
+            None,
+        );
+        let shown: Vec<String> = settings
+            .expect("settings")
+            .binds
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "db:data/pg.blue",
+                "cache:redis.default",
+                "queue:nats.default"
+            ]
+        );
+        assert_eq!(
+            problems(&[(Key::Bind, "db:pg,redis,db:other,x:Y")]),
+            [
+                "flag --bind: \"redis\" is no bind; write NAME:SERVICE, NAME:NAMESPACE/SERVICE or NAME:SERVICE.GROUP",
+                "flag --bind: \"db:other\": \"db\" is bound twice",
+                "flag --bind: \"x:Y\": \"Y\" is no name of a Service",
+            ]
+        );
+    }
+
+    #[test]
+    fn https_needs_a_key_and_certificates() {
+        let settings = resolve(&layers(&[(Key::Key, "k"), (Key::Certs, "c")]), None);
+        let tls = settings.expect("settings").tls.expect("TLS");
+        assert_eq!(
+            (tls.key, tls.certs, tls.ca_certs),
+            ("k".into(), "c".into(), None)
+        );
+        for (given, problem) in [
+            (
+                &[(Key::Key, "k")][..],
+                "flag --key: needs --certs too, for HTTPS",
+            ),
+            (
+                &[(Key::Certs, "c")],
+                "flag --certs: needs --key too, for HTTPS",
+            ),
+            (
+                &[(Key::CaCerts, "a")],
+                "flag --ca-certs: needs --key and --certs too, for HTTPS",
+            ),
+            (
+                &[(Key::Certs, "c"), (Key::CaCerts, "a")],
+                "flag --certs: needs --key too, for HTTPS",
+            ),
+        ] {
+            assert_eq!(problems(given), [problem]);
+        }
+    }
+
+    #[test]
+    fn an_organisation_is_a_part_of_the_service_group() {
+        let settings = resolve(&layers(&[(Key::Name, "a"), (Key::Org, "acme")]), None);
+        assert_eq!(
+            settings.expect("settings").service_group(),
+            "a.default@acme"
+        );
+        let settings = resolve(&layers(&[(Key::Name, "a")]), None);
+        assert_eq!(settings.expect("settings").service_group(), "a.default");
+        assert_eq!(problems(&[(Key::Org, "a@b")]).len(), 1);
     }
 
     #[test]

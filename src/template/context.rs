@@ -210,7 +210,7 @@ impl Svc {
         Svc {
             service: input.settings.name.clone(),
             group: input.settings.group.clone(),
-            org: None,
+            org: input.settings.org.clone(),
             election_is_running: false,
             election_is_no_quorum: false,
             election_is_finished: false,
@@ -231,6 +231,20 @@ impl Svc {
             update_leader: None,
         }
     }
+}
+
+/// Every member of the own group, those that depart included, ordered by `member_id`.
+pub fn population<'a>(input: &Input<'a>) -> impl Iterator<Item = Member> + use<'a> {
+    let input = *input;
+    let members = input.world.members.values();
+    members.map(move |member| Member::new(member, &input))
+}
+
+/// The own member.
+pub fn me(input: &Input<'_>) -> Option<Member> {
+    let id = input.world.pod.member_id();
+    let member = input.world.members.get(&id);
+    member.map(|member| Member::new(member, input))
 }
 
 /// A member of a group. 24 keys.
@@ -274,7 +288,7 @@ impl Member {
             package: facts.ident(),
             service: input.settings.name.clone(),
             group: input.settings.group.clone(),
-            org: None,
+            org: input.settings.org.clone(),
             persistent: false,
             leader: false,
             follower: false,

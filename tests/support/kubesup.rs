@@ -4,8 +4,10 @@
     reason = "kubesup is the test's child, not a child of kubesup"
 )]
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::TcpStream;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,17 +23,38 @@ use super::{SOON, wait_for, wait_until};
 pub struct Builder {
     arguments: Vec<String>,
     command: Vec<String>,
-    environment: Vec<(String, String)>,
+    environment: Vec<(OsString, OsString)>,
+    root: Option<TempDir>,
 }
 
 impl Builder {
+    /// Arguments as they are.
+    pub fn words(mut self, words: &[&str]) -> Self {
+        self.arguments
+            .extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// A root with something in it.
+    pub fn root(mut self, root: TempDir) -> Self {
+        self.root = Some(root);
+        self
+    }
+
     pub fn flag(mut self, name: &str, value: &str) -> Self {
         self.arguments.extend([name.to_owned(), value.to_owned()]);
         self
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// A variable that need not be text.
+    pub fn env_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        let value = OsString::from_vec(value.to_vec());
+        self.environment.push((name.into(), value));
         self
     }
 
@@ -71,14 +94,21 @@ impl Builder {
 
     /// The same, with HTTP at this address.
     pub fn spawn_at(self, address: &str) -> Kubesup {
-        let root = tempfile::tempdir().expect("a root");
+        let root = self
+            .root
+            .unwrap_or_else(|| tempfile::tempdir().expect("a root"));
         let mut command = Command::new(binary());
-        command.arg("run").args([
-            "--root",
-            &root.path().display().to_string(),
-            "--listen-http",
-            address,
-        ]);
+        command
+            .arg("run")
+            .args(["--root", &root.path().display().to_string()]);
+        // Habitat's variable says where it listens.
+        if !self
+            .environment
+            .iter()
+            .any(|(name, _)| name == "HAB_LISTEN_HTTP")
+        {
+            command.args(["--listen-http", address]);
+        }
         command.args(&self.arguments);
         if !self.command.is_empty() {
             command.arg("--").args(&self.command);
@@ -144,6 +174,7 @@ impl Kubesup {
             arguments: Vec::new(),
             command: Vec::new(),
             environment: Vec::new(),
+            root: None,
         }
     }
 
@@ -184,6 +215,11 @@ impl Kubesup {
 
     pub fn try_get(&self, path: &str) -> std::io::Result<(u16, String)> {
         http_get(&self.address, path)
+    }
+
+    /// Asks with header lines, each with its line end, whatever their bytes.
+    pub fn send(&self, method: &str, path: &str, headers: &[u8]) -> std::io::Result<(u16, String)> {
+        http_send(&self.address, method, path, headers)
     }
 
     /// The service item; `null` before the first view.
@@ -263,12 +299,23 @@ pub fn http_get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
 
 /// The same, wanting this type.
 pub fn http_get_as(address: &str, path: &str, accept: &str) -> std::io::Result<(u16, String)> {
+    let accept = format!("Accept: {accept}\r\n");
+    http_send(address, "GET", path, accept.as_bytes())
+}
+
+fn http_send(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[u8],
+) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: kubesup\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
-    )?;
+    let mut head =
+        format!("{method} {path} HTTP/1.1\r\nHost: kubesup\r\nConnection: close\r\n").into_bytes();
+    head.extend_from_slice(headers);
+    head.extend_from_slice(b"\r\n");
+    stream.write_all(&head)?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let status = text

@@ -1,0 +1,145 @@
+//! Owns `/census` (contract, section 1.6): the members of the group as Habitat's census shows them. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::snapshot::Service;
+use crate::template::context::{self, Member};
+
+/// The whole answer. The names and their order are the contract's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(
+    missing_docs,
+    reason = "the contract's section 1.6 says what each key is"
+)]
+pub struct Census<'a> {
+    /// Habitat's own mark between two turns of its loop.
+    pub changed: bool,
+    pub census_groups: BTreeMap<String, Group<'a>>,
+    pub local_member_id: String,
+    /// Counters of Habitat's rumors: there are none, but for the configuration.
+    pub last_service_counter: u64,
+    pub last_election_counter: u64,
+    pub last_election_update_counter: u64,
+    pub last_membership_counter: u64,
+    pub last_service_config_counter: u64,
+    pub last_service_file_counter: u64,
+}
+
+/// One service group.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(
+    missing_docs,
+    reason = "the contract's section 1.6 says what each key is"
+)]
+pub struct Group<'a> {
+    pub service_group: String,
+    pub election_status: ElectionStatus,
+    pub update_election_status: ElectionStatus,
+    pub pkg_incarnation: u64,
+    pub leader_id: Option<String>,
+    pub service_config: Option<ServiceConfig<'a>>,
+    pub local_member_id: String,
+    pub population: BTreeMap<String, Member>,
+    pub update_leader_id: Option<String>,
+    pub changed_service_files: Vec<String>,
+    pub service_files: BTreeMap<String, ServiceFile>,
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ServiceConfig<'a> {
+    /// Counts accepted configurations, from 1.
+    pub incarnation: u64,
+    /// The merged configuration, without secrets.
+    pub value: &'a Value,
+}
+
+/// A file that was handed to the group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the contract's section 1.6 names each key")]
+pub struct ServiceFile {
+    pub filename: String,
+    pub incarnation: u64,
+    pub body: Vec<u8>,
+}
+
+/// How an election stands, in Habitat's spelling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum ElectionStatus {
+    /// There is none.
+    None,
+    /// It goes on.
+    ElectionInProgress,
+    /// Too few members.
+    ElectionNoQuorum,
+    /// There is a leader.
+    ElectionFinished,
+}
+
+impl ElectionStatus {
+    /// What a member's flags say.
+    pub fn of(member: Option<&Member>) -> ElectionStatus {
+        match member {
+            Some(member) if member.election_is_finished => ElectionStatus::ElectionFinished,
+            Some(member) if member.election_is_no_quorum => ElectionStatus::ElectionNoQuorum,
+            Some(member) if member.election_is_running => ElectionStatus::ElectionInProgress,
+            _ => ElectionStatus::None,
+        }
+    }
+}
+
+impl<'a> Census<'a> {
+    /// Of the service in force.
+    pub fn new(service: &'a Service) -> Census<'a> {
+        let own = service.settings.service_group();
+        let local_member_id = service.world.pod.member_id();
+        let population: BTreeMap<String, Member> = context::population(&input(service))
+            .map(|member| (member.member_id.clone(), member))
+            .collect();
+        let group = Group {
+            service_group: own.clone(),
+            election_status: ElectionStatus::of(population.get(&local_member_id)),
+            update_election_status: ElectionStatus::None,
+            pkg_incarnation: 0,
+            leader_id: population
+                .values()
+                .find(|member| member.leader)
+                .map(|member| member.member_id.clone()),
+            service_config: Some(ServiceConfig {
+                incarnation: service.incarnation,
+                value: service.shown_cfg(),
+            }),
+            local_member_id: local_member_id.clone(),
+            population,
+            update_leader_id: None,
+            changed_service_files: Vec::new(),
+            service_files: BTreeMap::new(),
+        };
+        Census {
+            changed: false,
+            census_groups: BTreeMap::from([(own, group)]),
+            local_member_id,
+            last_service_counter: 0,
+            last_election_counter: 0,
+            last_election_update_counter: 0,
+            last_membership_counter: 0,
+            last_service_config_counter: service.incarnation,
+            last_service_file_counter: 0,
+        }
+    }
+}
+
+/// What the context of templates is made from, for what the answers share with it.
+pub(super) fn input(service: &Service) -> context::Input<'_> {
+    context::Input {
+        world: &service.world,
+        package: &service.package,
+        settings: &service.settings,
+        // Exports are part of it: one that came from a Secret is not told here either.
+        cfg: service.shown_cfg(),
+        paths: &service.paths,
+    }
+}

@@ -1,0 +1,576 @@
+//! Habitat's paths.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::fixture::demo;
+use super::{Asked, Redaction};
+use crate::config::Key;
+use crate::lifecycle::status::{Health, LastProcess, Phase, TerminationReason};
+use crate::snapshot::Snapshot;
+
+/// The contract's keys of an item, in their order (section 1.4).
+const ITEM: [&str; 30] = [
+    "all_pkg_binds",
+    "binding_mode",
+    "binds",
+    "bldr_url",
+    "cfg",
+    "channel",
+    "config_from",
+    "desired_state",
+    "health_check",
+    "hooks",
+    "initialized",
+    "last_election_status",
+    "manager_fs_cfg",
+    "pkg",
+    "process",
+    "last_process_state",
+    "next_restart_at",
+    "restart_count",
+    "restart_config",
+    "service_group",
+    "spec_file",
+    "spec_ident",
+    "spec_identifier",
+    "svc_encrypted_password",
+    "health_check_interval",
+    "sys",
+    "topology",
+    "update_strategy",
+    "update_condition",
+    "user_config_updated",
+];
+
+const PKG: [&str; 24] = [
+    "ident",
+    "origin",
+    "name",
+    "version",
+    "release",
+    "deps",
+    "dependencies",
+    "env",
+    "exposes",
+    "exports",
+    "path",
+    "svc_path",
+    "svc_config_path",
+    "svc_config_install_path",
+    "svc_data_path",
+    "svc_files_path",
+    "svc_static_path",
+    "svc_var_path",
+    "svc_pid_file",
+    "svc_run",
+    "svc_user",
+    "svc_group",
+    "shutdown_signal",
+    "shutdown_timeout",
+];
+
+const SYS: [&str; 11] = [
+    "version",
+    "member_id",
+    "ip",
+    "hostname",
+    "gossip_ip",
+    "gossip_port",
+    "http_gateway_ip",
+    "http_gateway_port",
+    "ctl_gateway_ip",
+    "ctl_gateway_port",
+    "permanent",
+];
+
+const MEMBER: [&str; 24] = [
+    "member_id",
+    "pkg",
+    "pkg_incarnation",
+    "package",
+    "service",
+    "group",
+    "org",
+    "persistent",
+    "leader",
+    "follower",
+    "update_leader",
+    "update_follower",
+    "election_is_running",
+    "election_is_no_quorum",
+    "election_is_finished",
+    "update_election_is_running",
+    "update_election_is_no_quorum",
+    "update_election_is_finished",
+    "sys",
+    "alive",
+    "suspect",
+    "confirmed",
+    "departed",
+    "cfg",
+];
+
+const HABITAT: [&str; 8] = [
+    "/services",
+    "/services/demo/default",
+    "/services/demo/default/config",
+    "/services/demo/default/health",
+    "/services/demo/default/org",
+    "/services/demo/default/org/config",
+    "/services/demo/default/org/health",
+    "/services/x/y",
+];
+
+fn keys(value: &Value) -> Vec<&str> {
+    let object = value.as_object().expect("an object");
+    object.keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn the_item_has_every_key_of_the_contract_in_its_order_and_no_other() {
+    let asked = Asked::new(demo().snapshot());
+    let list = asked.get("/services").await.json();
+    let item = &list[0];
+    assert_eq!(list.as_array().map(Vec::len), Some(1));
+    assert_eq!(keys(item), ITEM);
+    assert_eq!(keys(&item["pkg"]), PKG);
+    assert_eq!(keys(&item["sys"]), SYS);
+    assert_eq!(
+        keys(&item["hooks"]),
+        [
+            "health_check",
+            "init",
+            "file_updated",
+            "reconfigure",
+            "suitability",
+            "run",
+            "post_run",
+            "post_stop"
+        ]
+    );
+    assert_eq!(
+        keys(&item["manager_fs_cfg"]),
+        [
+            "sup_root",
+            "data_path",
+            "specs_path",
+            "member_id_file",
+            "proc_lock_file"
+        ]
+    );
+    assert_eq!(
+        keys(&item["spec_ident"]),
+        ["origin", "name", "version", "release"]
+    );
+    assert_eq!(asked.get("/services/demo/default").await.json(), *item);
+}
+
+#[tokio::test]
+async fn the_item_spells_its_values_as_habitat_does() {
+    let snapshot = demo()
+        .status(|status| {
+            status.phase = Phase::BackingOff;
+            status.pid = None;
+            status.health = Health::Critical;
+            status.restart_count = 3;
+            status.next_restart_at = Some(1_700_000_009);
+            status.last_process = Some(LastProcess {
+                pid: Some(41),
+                reason: TerminationReason::RunHookFailed,
+                terminated_at: 1_700_000_001,
+            });
+        })
+        .snapshot();
+    let item = Asked::new(snapshot)
+        .get("/services/demo/default")
+        .await
+        .json();
+    for (key, expected) in [
+        ("binding_mode", json!("strict")),
+        ("topology", json!("standalone")),
+        ("desired_state", json!("Up")),
+        ("health_check", json!("Critical")),
+        ("last_election_status", json!("None")),
+        ("update_strategy", json!("none")),
+        ("update_condition", json!("latest")),
+        ("config_from", Value::Null),
+        (
+            "process",
+            json!({"pid": null, "state": "down", "state_entered": 1_700_000_000}),
+        ),
+        (
+            "last_process_state",
+            json!({"pid": 41, "termination_reason": "run_hook_failed", "terminated_at": 1_700_000_001}),
+        ),
+        ("next_restart_at", json!(1_700_000_009)),
+        ("restart_count", json!(3)),
+        (
+            "restart_config",
+            json!({
+                "min_backoff_period": {"secs": 1, "nanos": 0},
+                "max_backoff_period": {"secs": 30, "nanos": 0},
+                "cooldown_period": {"secs": 300, "nanos": 0},
+            }),
+        ),
+        ("health_check_interval", json!({"secs": 30, "nanos": 0})),
+        ("service_group", json!("demo.default")),
+        ("spec_file", json!("/kubesup/sup/default/specs/demo.spec")),
+        (
+            "cfg",
+            json!({"greeting": "hello", "server": {"port": 8080}}),
+        ),
+        ("spec_identifier", json!("kubesup/demo")),
+    ] {
+        assert_eq!(item[key], expected, "{key}");
+    }
+    assert_eq!(
+        item["hooks"]["health_check"],
+        json!({
+            "render_pair": "/kubesup/svc/demo/hooks/health-check",
+            "stdout_log_path": "/kubesup/svc/demo/logs/health-check.stdout.log",
+            "stderr_log_path": "/kubesup/svc/demo/logs/health-check.stderr.log",
+        })
+    );
+    assert_eq!(item["hooks"]["init"], Value::Null);
+    assert_eq!(item["pkg"]["version"], "1.2.3");
+}
+
+#[tokio::test]
+async fn answers_are_compact_json_with_its_content_type() {
+    let asked = Asked::new(demo().snapshot());
+    for path in [
+        "/services",
+        "/services/demo/default",
+        "/services/demo/default/config",
+        "/services/demo/default/health",
+        "/census",
+        "/butterfly",
+    ] {
+        let answer = asked.get(path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        let value = answer.json();
+        assert_eq!(
+            answer.body,
+            serde_json::to_vec(&value).expect("JSON"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_complete_view_habitats_paths_are_503_without_a_body() {
+    for snapshot in [Snapshot::default(), demo().unrendered()] {
+        let asked = Asked::new(snapshot);
+        for path in HABITAT.into_iter().chain(["/census", "/butterfly"]) {
+            let answer = asked.get(path).await;
+            assert!(answer.is_empty(503), "{path}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_loaded_is_404_and_what_is_no_service_group_is_400() {
+    let asked = Asked::new(demo().snapshot());
+    for end in ["", "/config", "/health"] {
+        for (path, status) in [
+            ("/services/demo/other", 404),
+            ("/services/other/default", 404),
+            ("/services/demo/default/org", 404),
+            ("/services/de.mo/default", 400),
+            ("/services/demo/default@org", 400),
+            ("/services/demo%23x/default", 400),
+            ("/services/demo/default/o.rg", 400),
+            ("/services/demo/default/o%40rg", 400),
+            ("/services/demo/%64efault", 200),
+        ] {
+            let path = format!("{path}{end}");
+            let answer = asked.get(&path).await;
+            assert_eq!(answer.status, status, "{path}");
+            assert_eq!(answer.body.is_empty(), status != 200, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn odd_characters_in_a_path_are_400_or_404_without_a_body() {
+    let asked = Asked::new(demo().snapshot());
+    for odd in [
+        "%00",
+        "%ff",
+        "%ff%fe",
+        "%",
+        "%zz",
+        "%2F",
+        "%2E%2E",
+        "..",
+        "%20",
+        "%0d%0a",
+        "%F0%9F%A6%80",
+        "~!$&'()*+,;=:",
+        "a%2Fb",
+        "%23",
+        "%40",
+        "",
+        "?",
+        "%3Cscript%3E",
+        "xn--",
+        "\u{7f}",
+    ] {
+        for path in [
+            format!("/services/{odd}/default"),
+            format!("/services/demo/{odd}"),
+            format!("/services/demo/{odd}/health"),
+            format!("/services/demo/default/{odd}/config"),
+        ] {
+            let Ok(uri) = path.parse::<http::Uri>() else {
+                continue;
+            };
+            let answer = asked.get(&uri.to_string()).await;
+            let one = answer.is_empty(400) || answer.is_empty(404);
+            // `?` begins the query: the path before it may be a good one.
+            assert!(one || odd == "?", "{path}: {answer:?}");
+        }
+    }
+    let long = format!("/services/{}/default", "x".repeat(60_000));
+    assert!(asked.get(&long).await.is_empty(404));
+    for path in [
+        "/nowhere",
+        "/services/",
+        "/services/demo",
+        "/services/demo/",
+        "/services/demo/default/",
+        "/services/demo/default/config/",
+        "/services/demo/default/org/config/more",
+        "//services",
+        "/SERVICES",
+        "/census/",
+    ] {
+        let answer = asked.get(path).await;
+        assert!(answer.is_empty(404), "{path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_get_is_404_on_services_and_405_on_the_resources() {
+    let asked = Asked::new(demo().snapshot());
+    for method in [
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::PATCH,
+    ] {
+        for path in HABITAT {
+            let answer = asked.ask(method.clone(), path).await;
+            assert!(answer.is_empty(404), "{method} {path}: {answer:?}");
+        }
+        for path in ["/", "/census", "/butterfly"] {
+            let answer = asked.ask(method.clone(), path).await;
+            assert!(answer.is_empty(405), "{method} {path}: {answer:?}");
+            assert_eq!(answer.allow.as_deref(), Some("GET"), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_an_organisation_the_group_is_asked_for_with_it_and_not_without() {
+    let asked = Asked::new(
+        demo()
+            .with(Key::Org, "acme")
+            .with(Key::Group, "blue")
+            .snapshot(),
+    );
+    for (path, status) in [
+        ("/services/demo/blue/acme", 200),
+        ("/services/demo/blue/acme/config", 200),
+        ("/services/demo/blue/acme/health", 200),
+        ("/services/demo/blue", 404),
+        ("/services/demo/blue/health", 404),
+        ("/services/demo/blue/other", 404),
+    ] {
+        assert_eq!(asked.get(path).await.status, status, "{path}");
+    }
+    let item = asked.get("/services/demo/blue/acme").await.json();
+    assert_eq!(item["service_group"], "demo.blue@acme");
+    let census = asked.get("/census").await.json();
+    let group = &census["census_groups"]["demo.blue@acme"];
+    assert_eq!(group["service_group"], "demo.blue@acme");
+    let id = census["local_member_id"].as_str().expect("an id");
+    assert_eq!(group["population"][id]["org"], "acme");
+}
+
+#[tokio::test]
+async fn health_is_shown_with_its_code_and_the_hooks_output() {
+    for (health, text, code) in [
+        (Health::Ok, "OK", 200),
+        (Health::Warning, "WARNING", 200),
+        (Health::Critical, "CRITICAL", 503),
+        (Health::Unknown, "UNKNOWN", 500),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let asked = Asked::new(
+            demo()
+                .root(folder.path().to_owned())
+                .status(|status| status.health = health)
+                .snapshot(),
+        );
+        let answer = asked.get("/services/demo/default/health").await;
+        assert_eq!(answer.status, code, "{text}");
+        assert_eq!(
+            answer.body,
+            format!(r#"{{"status":"{text}","stdout":"","stderr":""}}"#)
+        );
+        let logs = folder.path().join("svc/demo/logs");
+        std::fs::create_dir_all(&logs).expect("a folder");
+        std::fs::write(logs.join("health-check.stdout.log"), "fine\n").expect("a file");
+        std::fs::write(logs.join("health-check.stderr.log"), b"odd\xff").expect("a file");
+        let answer = asked.get("/services/demo/default/health").await.json();
+        assert_eq!(
+            answer,
+            json!({"status": text, "stdout": "fine\n", "stderr": "odd\u{fffd}"})
+        );
+    }
+}
+
+#[tokio::test]
+async fn redaction_withholds_configuration_and_the_views_of_the_group() {
+    let asked = Asked::with(demo().snapshot(), None, Redaction::Redacted);
+    assert!(asked.get("/census").await.is_empty(404));
+    assert!(asked.get("/butterfly").await.is_empty(404));
+    let config = asked.get("/services/demo/default/config").await;
+    assert_eq!((config.status.as_u16(), config.text()), (200, "null"));
+    assert_eq!(config.content_type.as_deref(), Some("application/json"));
+    let item = asked.get("/services/demo/default").await.json();
+    let without: Vec<&str> = ITEM.into_iter().filter(|key| *key != "cfg").collect();
+    assert_eq!(keys(&item), without);
+    assert_eq!(keys(&asked.get("/services").await.json()[0]), without);
+    assert_eq!(asked.get("/services/demo/default/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_census_shows_every_member_with_all_keys() {
+    let asked = Asked::new(
+        demo()
+            .member("demo-1", "10.0.0.2", json!({"ready": false}))
+            .member("demo-2", "10.0.0.3", json!({"terminating": true}))
+            .snapshot(),
+    );
+    let census = asked.get("/census").await.json();
+    assert_eq!(
+        keys(&census),
+        [
+            "changed",
+            "census_groups",
+            "local_member_id",
+            "last_service_counter",
+            "last_election_counter",
+            "last_election_update_counter",
+            "last_membership_counter",
+            "last_service_config_counter",
+            "last_service_file_counter"
+        ]
+    );
+    let group = &census["census_groups"]["demo.default"];
+    assert_eq!(
+        keys(group),
+        [
+            "service_group",
+            "election_status",
+            "update_election_status",
+            "pkg_incarnation",
+            "leader_id",
+            "service_config",
+            "local_member_id",
+            "population",
+            "update_leader_id",
+            "changed_service_files",
+            "service_files"
+        ]
+    );
+    assert_eq!(
+        census["local_member_id"],
+        "11111111222233334444555555555555"
+    );
+    assert_eq!(group["service_config"]["incarnation"], 1);
+    assert_eq!(group["service_config"]["value"]["greeting"], "hello");
+    let population = group["population"].as_object().expect("members");
+    let ids: Vec<&String> = population.keys().collect();
+    assert_eq!(
+        ids,
+        [
+            "11111111222233334444555555555555",
+            "uidofdemo1",
+            "uidofdemo2"
+        ],
+        "ordered"
+    );
+    for member in population.values() {
+        assert_eq!(keys(member), MEMBER);
+    }
+    assert_eq!(population["uidofdemo1"]["alive"], true);
+    assert_eq!(population["uidofdemo2"]["departed"], true);
+    assert_eq!(population["uidofdemo2"]["alive"], false);
+}
+
+#[tokio::test]
+async fn butterfly_shows_the_members_and_nothing_of_a_ring() {
+    let asked = Asked::new(
+        demo()
+            .member("demo-1", "10.0.0.2", json!({}))
+            .member("demo-2", "10.0.0.3", json!({"terminating": true}))
+            .snapshot(),
+    );
+    let butterfly = asked.get("/butterfly").await.json();
+    assert_eq!(
+        keys(&butterfly),
+        [
+            "member",
+            "membership",
+            "service",
+            "services",
+            "service_config",
+            "latest_service_config",
+            "service_file",
+            "service_files",
+            "election",
+            "latest_election",
+            "election_update",
+            "latest_election_update",
+            "departure",
+            "departed_members"
+        ]
+    );
+    assert_eq!(
+        butterfly["membership"]["uidofdemo1"],
+        json!({"address": "10.0.0.2", "gossip_port": 9638, "incarnation": 0, "persistent": false, "swim_port": 9638, "health": "Alive"})
+    );
+    assert_eq!(butterfly["member"]["health"]["uidofdemo2"], "Departed");
+    assert_eq!(butterfly["departed_members"], json!(["uidofdemo2"]));
+    assert_eq!(
+        butterfly["departure"]["list"]["departure"]["uidofdemo2"],
+        json!({"member_id": "uidofdemo2"})
+    );
+    assert_eq!(
+        butterfly["services"]["demo.default"]["uidofdemo1"]["cfg"],
+        json!({"http": 8080, "port": 8080})
+    );
+    assert_eq!(butterfly["services"], butterfly["service"]["list"]);
+    assert_eq!(butterfly["latest_election"], json!({}));
+}
+
+#[tokio::test]
+async fn an_answer_is_built_once_and_again_after_a_change() {
+    let asked = Asked::new(demo().snapshot());
+    let first = asked.get("/services").await.body;
+    let second = asked.get("/services").await.body;
+    assert_eq!(first.as_ptr(), second.as_ptr(), "the same bytes");
+    asked.snapshots.send_replace(
+        demo()
+            .status(|status| status.health = Health::Warning)
+            .snapshot(),
+    );
+    let third = asked.get("/services").await.json();
+    assert_eq!(third[0]["health_check"], "Warning");
+}
