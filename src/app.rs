@@ -1,6 +1,7 @@
 //! Owns the wiring: the only place where the parts meet, where tasks are spawned and where their unexpected end ends the
 //! program. Decides nothing.
 
+mod render;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +22,11 @@ use crate::snapshot::Snapshot;
 use crate::supervisor::{self, Base, Dependencies};
 use crate::world::{Fold, View};
 use crate::{api, observe};
+pub use render::render;
 use source::{PackageSource, Source};
 
+/// Something does not render.
+pub const EXIT_PROBLEMS: i32 = 1;
 /// Wrong flags or settings: `EX_USAGE` of sysexits.
 pub const EXIT_USAGE: i32 = 64;
 /// HTTP cannot listen, or the like: `EX_UNAVAILABLE`.
@@ -48,6 +52,9 @@ pub enum StartError {
     /// Wrong flags or settings: all of them.
     #[error("{}", .0.join("\n"))]
     Usage(Vec<String>),
+    /// What was asked for cannot be done as things are: all reasons.
+    #[error("{}", .0.join("\n"))]
+    Problems(Vec<String>),
     /// Something that kubesup cannot do without.
     #[error("{0}")]
     Unavailable(String),
@@ -58,6 +65,7 @@ impl StartError {
     pub fn exit_code(&self) -> i32 {
         match self {
             StartError::Usage(_) => EXIT_USAGE,
+            StartError::Problems(_) => EXIT_PROBLEMS,
             StartError::Unavailable(_) => EXIT_UNAVAILABLE,
         }
     }
@@ -71,7 +79,9 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let signals = Signals::open()
         .map_err(|error| StartError::Unavailable(format!("cannot handle signals: {error}")))?;
     let source = Source::of(&arguments, &surroundings)?;
-    let layers = layers(&arguments, &surroundings, &source)?;
+    let variables = source.environment(&surroundings.environment);
+    let local = source.local_layer(&surroundings.environment);
+    let layers = layers(&arguments, &surroundings, local, &variables)?;
     let settings = resolve(&layers, None).map_err(usage)?;
 
     let shutdown = CancellationToken::new();
@@ -98,7 +108,6 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     wanted.send_replace(fold.wanted());
     let (base, bases) = watch::channel::<Base>(Ok(Arc::default()));
     let environment = source.literal_environment();
-    let variables = source.environment(&surroundings.environment);
     let package = PackageSource {
         directory: package_directory(&settings, &arguments),
         command: arguments.command,
@@ -152,14 +161,17 @@ async fn until_over(
     }
 }
 
+/// `local` is what local mode changes in the defaults; `environment` is the own one, above what the manifests give the
+/// container.
 fn layers(
     arguments: &Arguments,
     surroundings: &Surroundings,
-    source: &Source,
+    local: Option<Layer>,
+    environment: &BTreeMap<String, String>,
 ) -> Result<Layers, StartError> {
     let mut problems = Vec::new();
     let mut below_pod = vec![load::defaults()];
-    below_pod.extend(source.local_layer(&surroundings.environment));
+    below_pod.extend(local);
     let file = arguments.settings_file.clone().or_else(|| {
         surroundings
             .environment
@@ -170,9 +182,7 @@ fn layers(
         Ok(layer) => below_pod.extend(layer),
         Err(more) => problems.extend(more),
     }
-    // What the manifests give the container counts as its environment, below the real one.
-    let environment = source.environment(&surroundings.environment);
-    let (environment, warnings) = load::environment(&environment);
+    let (environment, warnings) = load::environment(environment);
     for warning in warnings {
         warn!("{warning}");
     }

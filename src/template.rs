@@ -5,6 +5,7 @@ pub mod context;
 pub mod engine;
 pub mod error;
 mod helpers;
+pub mod mock;
 
 mod nesting;
 mod partials;

@@ -27,26 +27,31 @@ pub struct Arguments {
 
 /// The subcommand for clap.
 pub(super) fn command() -> Command {
-    let path = |id: &'static str| Arg::new(id).value_parser(value_parser!(PathBuf));
-    Command::new("run")
+    let command = Command::new("run")
         .about("Watches, renders, runs and reconfigures; the entrypoint of a container")
         .arg(
-            path("manifests")
-                .short('f')
-                .long("filename")
-                .value_name("DIR-or-FILE")
-                .help("Manifests, as kubectl apply -f takes them, instead of a cluster")
-                .conflicts_with("kubeconfig"),
-        )
-        .arg(
-            path("kubeconfig")
+            Arg::new("kubeconfig")
                 .long("kubeconfig")
                 .value_name("FILE")
-                .help("A cluster from outside: its current context"),
+                .value_parser(value_parser!(PathBuf))
+                .help("A cluster from outside: its current context")
+                .conflicts_with("filename"),
+        );
+    shared_flags(command)
+}
+
+/// Flags of all commands that render a package: where the view, the settings and the program come from.
+pub(super) fn shared_flags(command: Command) -> Command {
+    let path = |id: &'static str| Arg::new(id).long(id).value_parser(value_parser!(PathBuf));
+    command
+        .arg(
+            path("filename")
+                .short('f')
+                .value_name("DIR-or-FILE")
+                .help("Manifests, as kubectl apply -f takes them, instead of a cluster"),
         )
         .arg(
             path("config")
-                .long("config")
                 .value_name("FILE")
                 .help("A settings file, as config/kubesup.yaml"),
         )
@@ -72,12 +77,27 @@ pub(super) fn command() -> Command {
         )
 }
 
+/// The names of [`shared_flags`].
+pub(super) fn shared_names() -> impl Iterator<Item = &'static str> {
+    ["filename", "config", "container", "command"]
+        .into_iter()
+        .chain(flag_keys().map(|key| key.name()))
+}
+
 /// Live settings belong to the Pod, so that an edit of it has an effect; `--config` is the settings file.
 fn flag_keys() -> impl Iterator<Item = &'static Key> {
     Key::ALL.iter().filter(|key| key.reach() != Reach::Live)
 }
 
 pub(super) fn arguments(matches: &ArgMatches) -> Arguments {
+    Arguments {
+        kubeconfig: matches.get_one("kubeconfig").cloned(),
+        ..shared_arguments(matches)
+    }
+}
+
+/// What [`shared_flags`] were given.
+pub(super) fn shared_arguments(matches: &ArgMatches) -> Arguments {
     let mut flags = Layer::new(Origin::Flag);
     for key in flag_keys() {
         if let Some(text) = matches.get_one::<String>(key.name()) {
@@ -85,8 +105,8 @@ pub(super) fn arguments(matches: &ArgMatches) -> Arguments {
         }
     }
     Arguments {
-        manifests: matches.get_one("manifests").cloned(),
-        kubeconfig: matches.get_one("kubeconfig").cloned(),
+        manifests: matches.get_one("filename").cloned(),
+        kubeconfig: None,
         settings_file: matches.get_one("config").cloned(),
         container: matches.get_one("container").cloned(),
         flags,
