@@ -3,6 +3,7 @@
 
 mod gateway;
 mod pkg_ident;
+mod render;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +25,11 @@ use crate::snapshot::Snapshot;
 use crate::supervisor::{self, Base, Dependencies};
 use crate::world::{Fold, View};
 use crate::{api, observe};
+pub use render::render;
 use source::{PackageSource, Source};
 
+/// Something does not render.
+pub const EXIT_PROBLEMS: i32 = 1;
 /// Wrong flags or settings: `EX_USAGE` of sysexits.
 pub const EXIT_USAGE: i32 = 64;
 /// HTTP cannot listen, or the like: `EX_UNAVAILABLE`.
@@ -53,6 +57,9 @@ pub enum StartError {
     /// Wrong flags or settings: all of them.
     #[error("{}", .0.join("\n"))]
     Usage(Vec<String>),
+    /// What was asked for cannot be done as things are: all reasons.
+    #[error("{}", .0.join("\n"))]
+    Problems(Vec<String>),
     /// Something that kubesup cannot do without.
     #[error("{0}")]
     Unavailable(String),
@@ -63,6 +70,7 @@ impl StartError {
     pub fn exit_code(&self) -> i32 {
         match self {
             StartError::Usage(_) => EXIT_USAGE,
+            StartError::Problems(_) => EXIT_PROBLEMS,
             StartError::Unavailable(_) => EXIT_UNAVAILABLE,
         }
     }
@@ -76,7 +84,9 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let signals = Signals::open()
         .map_err(|error| StartError::Unavailable(format!("cannot handle signals: {error}")))?;
     let source = Source::of(&arguments, &surroundings)?;
-    let layers = layers(&arguments, &surroundings, &source)?;
+    let variables = source.environment(&surroundings.environment);
+    let local = source.local_layer(&surroundings.environment);
+    let layers = layers(&arguments, &surroundings, local, &variables)?;
     let settings = resolve(&layers, None).map_err(usage)?;
 
     let shutdown = CancellationToken::new();
@@ -105,7 +115,6 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let (base, bases) = watch::channel::<Base>(Ok(Arc::default()));
     let mut environment = source.literal_environment();
     environment.retain(|(name, _)| name != api::access::TOKEN_VARIABLE);
-    let variables = source.environment(&surroundings.environment);
     let package = PackageSource {
         directory: package_directory(&settings, &arguments),
         config_from: settings.config_from.clone(),
@@ -160,14 +169,17 @@ async fn until_over(
     }
 }
 
+/// `local` is what local mode changes in the defaults; `environment` is the own one, above what the manifests give the
+/// container.
 fn layers(
     arguments: &Arguments,
     surroundings: &Surroundings,
-    source: &Source,
+    local: Option<Layer>,
+    environment: &BTreeMap<String, String>,
 ) -> Result<Layers, StartError> {
     let mut problems = Vec::new();
     let mut below_pod = vec![load::defaults()];
-    below_pod.extend(source.local_layer(&surroundings.environment));
+    below_pod.extend(local);
     let file = arguments.settings_file.clone().or_else(|| {
         surroundings
             .environment
@@ -178,10 +190,8 @@ fn layers(
         Ok(layer) => below_pod.extend(layer),
         Err(more) => problems.extend(more),
     }
-    // What the manifests give the container counts as its environment, below the real one.
-    let environment = source.environment(&surroundings.environment);
-    let habitat = load::habitat_environment(&environment);
-    let (environment, warnings) = load::environment(&environment);
+    let habitat = load::habitat_environment(environment);
+    let (environment, warnings) = load::environment(environment);
     let flags = with_package(arguments, &environment).unwrap_or_else(|problem| {
         problems.push(problem);
         arguments.flags.clone()

@@ -1,6 +1,7 @@
 //! Owns the command line: flags to values, help, and one list of everything that is wrong. Never runs anything.
 
 mod habitat;
+pub mod render;
 pub mod run;
 
 use std::ffi::{OsStr, OsString};
@@ -14,6 +15,8 @@ use crate::config::keys;
 pub enum Invocation {
     /// Supervise.
     Run(Box<run::Arguments>),
+    /// Render into a directory and end.
+    Render(Box<render::Arguments>),
     /// Print this and end: help or version.
     Print(String),
 }
@@ -25,6 +28,9 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, Vec<String>> {
     match command.try_get_matches_from(known) {
         Ok(matches) if problems.is_empty() => match matches.subcommand() {
             Some(("run", matches)) => Ok(Invocation::Run(Box::new(run::arguments(matches)))),
+            Some(("render", matches)) => {
+                render::arguments(matches).map(|arguments| Invocation::Render(Box::new(arguments)))
+            }
             _ => Err(vec![
                 "a command is missing; try kubesup run --help".to_owned(),
             ]),
@@ -50,6 +56,12 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, Vec<String>> {
     }
 }
 
+/// The name of the command that is meant, if there is such a one.
+pub fn command_name(arguments: &[OsString]) -> Option<&str> {
+    let name = arguments.get(1)?.to_str()?;
+    command().find_subcommand(name).map(|_| name)
+}
+
 fn command() -> clap::Command {
     clap::Command::new("kubesup")
         .version(env!("CARGO_PKG_VERSION"))
@@ -57,6 +69,7 @@ fn command() -> clap::Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(run::command())
+        .subcommand(render::command())
 }
 
 /// clap reports the first unknown flag only; here all are found, with suggestions, and left out of the rest.
@@ -134,6 +147,68 @@ mod tests {
         assert_eq!(
             arguments.command,
             ["nginx", "-g", "daemon", "off;", "--root"]
+        );
+    }
+
+    fn render(words: &str) -> render::Arguments {
+        match parse_words(words) {
+            Ok(Invocation::Render(arguments)) => *arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_template_is_rendered_with_the_flags_of_hab_plan_render() {
+        let plain = render("kubesup render config/app.conf");
+        let render::What::Template(template) = plain.what else {
+            panic!("a template");
+        };
+        assert_eq!(
+            (
+                template.default_toml.to_str(),
+                template.user_toml,
+                template.mock_data,
+                template.output
+            ),
+            (Some("./default.toml"), None, None, render::Output::FileOnly)
+        );
+        assert_eq!(
+            (plain.directory, plain.talk),
+            (Some("./results".into()), render::Talk::Normal)
+        );
+        let short = "kubesup render t -d d -u u -m m -r r -p -q";
+        let long = "kubesup render --default-toml d --user-toml u --mock-data m --render-dir r --print --quiet t";
+        assert_eq!(render(short), render(long));
+        assert_eq!(render("kubesup render -n t").directory, None);
+    }
+
+    #[test]
+    fn a_package_is_rendered_with_the_flags_of_run() {
+        let arguments =
+            render("kubesup render -f dir --package p --group blue -r out -- nginx -g x");
+        let render::What::Package(package) = arguments.what else {
+            panic!("a package");
+        };
+        let run = run("kubesup run -f dir --package p --group blue -- nginx -g x");
+        assert_eq!(*package, run);
+        assert_eq!(arguments.directory, Some("out".into()));
+    }
+
+    #[test]
+    fn flags_of_a_template_and_of_a_package_do_not_mix() {
+        assert_eq!(
+            parse_words("kubesup render -f dir -d x -p").expect_err("problems"),
+            [
+                "--default-toml is for one template; name it, as in kubesup render TEMPLATE",
+                "--print is for one template; name it, as in kubesup render TEMPLATE"
+            ]
+        );
+        assert_eq!(
+            parse_words("kubesup render t --group x -f dir").expect_err("problems"),
+            [
+                "--filename is for a whole package; leave it out, or the TEMPLATE",
+                "--group is for a whole package; leave it out, or the TEMPLATE"
+            ]
         );
     }
 

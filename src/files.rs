@@ -7,6 +7,7 @@
 
 mod atomic;
 pub mod error;
+pub mod export;
 mod ledger;
 mod tree;
 pub mod watched_file;
@@ -105,11 +106,7 @@ impl ServiceFiles {
         let writes = plan::writes(&on_disk, rendered);
         self.remember(rendered, &writes)?;
         self.clear_the_way(&writes)?;
-        for (path, staged) in self.stage(&writes)? {
-            staged
-                .commit()
-                .map_err(|source| self.tree.failed("replace file", path, source))?;
-        }
+        commit(&self.tree, stage(&self.tree, &writes.write)?)?;
         for path in &writes.remove {
             self.tree.remove(path)?;
         }
@@ -206,33 +203,6 @@ impl ServiceFiles {
         Ok(())
     }
 
-    /// Writes each file beside its target. Dropping the result takes all of it back.
-    fn stage<'a>(&self, writes: &Writes<'a>) -> Result<Vec<(&'a str, Staged)>, FilesError> {
-        let mut directories: BTreeMap<&str, Rc<OwnedFd>> = BTreeMap::new();
-        let mut staged = Vec::new();
-        for (&path, text) in &writes.write {
-            let Some((parent, name)) = path.rsplit_once('/') else {
-                continue;
-            };
-            let (mode, directory_mode) = match parent {
-                "hooks" => (EXECUTABLE, OWN_DIRECTORY),
-                _ => (CONFIG, SERVICE_DIRECTORY),
-            };
-            let owner = service_owner(directory_mode, self.tree.owner());
-            let directory = match directories.entry(parent) {
-                Entry::Occupied(known) => Rc::clone(known.get()),
-                Entry::Vacant(new) => {
-                    let opened = self.tree.make(parent, directory_mode, owner)?;
-                    Rc::clone(new.insert(Rc::new(opened)))
-                }
-            };
-            let file = atomic::stage(&directory, name, text.as_bytes(), mode, owner)
-                .map_err(|source| self.tree.failed("write file", path, source))?;
-            staged.push((path, file));
-        }
-        Ok(staged)
-    }
-
     /// Removes directories that kubesup made and that nothing needs, and forgets what is gone.
     fn prune(&mut self, rendered: &Rendering) -> Result<(), FilesError> {
         let mut ledger = Ledger::default();
@@ -256,6 +226,46 @@ impl ServiceFiles {
         }
         Ok(())
     }
+}
+
+/// Writes each file beside its target. Dropping the result takes all of it back.
+fn stage<'a>(
+    tree: &Tree,
+    files: &BTreeMap<&'a str, &str>,
+) -> Result<Vec<(&'a str, Staged)>, FilesError> {
+    let mut directories: BTreeMap<&str, Rc<OwnedFd>> = BTreeMap::new();
+    let mut staged = Vec::new();
+    for (&path, text) in files {
+        let Some((parent, name)) = path.rsplit_once('/') else {
+            continue;
+        };
+        let (mode, directory_mode) = match parent {
+            "hooks" => (EXECUTABLE, OWN_DIRECTORY),
+            _ => (CONFIG, SERVICE_DIRECTORY),
+        };
+        let owner = service_owner(directory_mode, tree.owner());
+        let directory = match directories.entry(parent) {
+            Entry::Occupied(known) => Rc::clone(known.get()),
+            Entry::Vacant(new) => {
+                let opened = tree.make(parent, directory_mode, owner)?;
+                Rc::clone(new.insert(Rc::new(opened)))
+            }
+        };
+        let file = atomic::stage(&directory, name, text.as_bytes(), mode, owner)
+            .map_err(|source| tree.failed("write file", path, source))?;
+        staged.push((path, file));
+    }
+    Ok(staged)
+}
+
+/// Puts what was staged in place.
+fn commit(tree: &Tree, staged: Vec<(&str, Staged)>) -> Result<(), FilesError> {
+    for (path, staged) in staged {
+        staged
+            .commit()
+            .map_err(|source| tree.failed("replace file", path, source))?;
+    }
+    Ok(())
 }
 
 fn service_owner(mode: u32, owner: Option<Owner>) -> Option<Owner> {

@@ -12,16 +12,47 @@ use rustix::process::DumpableBehavior;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let code = match cli::parse(&arguments) {
+    let (command, code) = match cli::parse(&arguments) {
         Ok(Invocation::Print(text)) => {
             // A reader that has gone away is no failure of ours.
             let _ = std::io::stdout().write_all(text.as_bytes());
-            0
+            ("", Ok(0))
         }
-        Ok(Invocation::Run(arguments)) => run(*arguments).unwrap_or_else(|error| complain(&error)),
-        Err(problems) => complain(&StartError::Usage(problems)),
+        Ok(Invocation::Run(arguments)) => ("run", run(*arguments)),
+        Ok(Invocation::Render(arguments)) => {
+            let surroundings = surroundings();
+            start_log(&surroundings);
+            ("render", app::render(&arguments, &surroundings).map(|()| 0))
+        }
+        Err(problems) => {
+            let command = arguments.get(1).and_then(|command| command.to_str());
+            (
+                command.unwrap_or_default(),
+                Err(StartError::Usage(problems)),
+            )
+        }
     };
+    let code = code.unwrap_or_else(|error| complain(command, &error));
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+fn surroundings() -> Surroundings {
+    let environment = std::env::vars_os()
+        .filter(|(name, _)| name != TOKEN_VARIABLE)
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Surroundings {
+        token: std::env::var_os(TOKEN_VARIABLE).filter(|token| !token.is_empty()),
+        environment: environment.collect(),
+        hostname: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+    }
+}
+
+fn start_log(surroundings: &Surroundings) {
+    let filter = surroundings.environment.get("KUBESUP_LOG");
+    log::start(filter.map(String::as_str));
 }
 
 fn run(arguments: cli::run::Arguments) -> Result<i32, StartError> {
@@ -30,29 +61,13 @@ fn run(arguments: cli::run::Arguments) -> Result<i32, StartError> {
     };
     process::close_inherited();
     process::prepare().map_err(|error| unavailable("prepare the process", error))?;
-    let environment = std::env::vars_os()
-        .filter(|(name, _)| name != TOKEN_VARIABLE)
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let token = std::env::var_os(TOKEN_VARIABLE).filter(|token| !token.is_empty());
-    if token.is_some() {
+    let surroundings = surroundings();
+    if surroundings.token.is_some() {
         // A hook of the same user could read it in /proc/1/environ otherwise.
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(|error| unavailable("keep the gateway's token to itself", error.into()))?;
     }
-    let surroundings = Surroundings {
-        token,
-        environment: environment.collect(),
-        hostname: rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned(),
-    };
-    log::start(
-        surroundings
-            .environment
-            .get("KUBESUP_LOG")
-            .map(String::as_str),
-    );
+    start_log(&surroundings);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)
@@ -64,14 +79,14 @@ fn run(arguments: cli::run::Arguments) -> Result<i32, StartError> {
     code
 }
 
-fn complain(error: &StartError) -> i32 {
+fn complain(command: &str, error: &StartError) -> i32 {
     let text = error.to_string();
     let mut stderr = std::io::stderr().lock();
     for line in text.lines() {
         let _ = writeln!(stderr, "kubesup: {line}");
     }
     if error.exit_code() == app::EXIT_USAGE {
-        let _ = writeln!(stderr, "kubesup: see kubesup run --help");
+        let _ = writeln!(stderr, "kubesup: see kubesup {command} --help");
     }
     error.exit_code()
 }

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::files::watching::Watching;
 use crate::world::{Identity, Observation, WatchKey};
-pub use load::{LoadError, load};
+pub use load::{LoadError, load, none};
 pub use objects::Objects;
 
 /// Observes manifests until shut down: all at once, and again whenever a file changes or another object is wanted.

@@ -86,7 +86,7 @@ impl Revisions {
             taint: layers.taint(),
             cfg: layers.cfg,
             files: Arc::new(rendered.files),
-            warnings: parsed.templates.warnings().to_vec(),
+            warnings: parsed.templates.warnings(),
         })
     }
 

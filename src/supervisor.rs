@@ -27,6 +27,7 @@ use crate::world::{Departing, View};
 use accept::Accepted;
 use jobs::Jobs;
 use local::Local;
+pub use local::lay_once;
 
 /// The package as its directory has it now, or why it cannot be read.
 pub type Base = Result<Arc<Package>, Vec<String>>;
@@ -365,7 +366,7 @@ fn policy(
 }
 
 /// Where `user.toml` is: as in Habitat, unless the setting says it.
-fn user_toml(settings: &Settings) -> PathBuf {
+pub fn user_toml(settings: &Settings) -> PathBuf {
     let path = settings.user_toml.clone().unwrap_or_else(|| {
         let directory = settings.root.join("user").join(&settings.name);
         directory.join("config").join("user.toml")
@@ -374,7 +375,7 @@ fn user_toml(settings: &Settings) -> PathBuf {
 }
 
 /// `<root>/svc/<name>` and where HTTP listens.
-fn paths(settings: &Settings, http: Option<std::net::SocketAddr>) -> Paths {
+pub fn paths(settings: &Settings, http: Option<std::net::SocketAddr>) -> Paths {
     // Hooks may run elsewhere; without a working directory a relative root stays what it is.
     let root = std::path::absolute(&settings.root).unwrap_or_else(|_| settings.root.clone());
     Paths {

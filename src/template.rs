@@ -5,9 +5,12 @@ pub mod context;
 pub mod engine;
 pub mod error;
 mod helpers;
+pub mod mock;
+
 mod nesting;
 mod partials;
 pub mod reach;
+mod scan;
 
 use std::collections::BTreeMap;
 
@@ -24,10 +27,10 @@ pub use reach::Reach;
 /// config file can include another as a partial.
 #[derive(Debug)]
 pub struct Templates {
-    hooks: Vec<Registry>,
-    config: Registry,
+    registries: Vec<Registry>,
     reach: Reach,
-    warnings: Vec<String>,
+    /// Uses of the old path syntax.
+    old_paths: Vec<TemplateError>,
 }
 
 /// What a render gave.
@@ -40,27 +43,33 @@ pub struct Rendered {
 /// Parses all templates. The error lists every problem.
 pub fn compile(package: &Package, strictness: Strictness) -> Result<Templates, Vec<TemplateError>> {
     let mut errors = Vec::new();
-    let mut hooks = Vec::new();
+    let mut registries = Vec::new();
     for (hook, source) in &package.hooks {
         let mut registry = Registry::new("hooks", strictness);
         errors.extend(registry.add(hook.file_name(), source).err());
-        hooks.push(registry);
+        registries.push(registry);
     }
     let mut config = Registry::new("config", strictness);
     for (path, source) in &package.config {
         errors.extend(config.add(path, source).err());
     }
-    errors.extend(config.check_partials().err());
-    if !errors.is_empty() {
-        return Err(errors);
-    }
+    registries.push(config);
+    errors.extend(
+        registries
+            .iter()
+            .filter_map(|registry| registry.check_partials().err()),
+    );
     let sources = || package.hooks.values().chain(package.config.values());
-    Ok(Templates {
-        reach: Reach::of(sources().map(|source| source.text.as_str())),
-        warnings: sources().flat_map(error::old_path_warnings).collect(),
-        hooks,
-        config,
-    })
+    let old_paths: Vec<_> = sources().flat_map(error::old_paths).collect();
+    if errors.is_empty() {
+        Ok(Templates {
+            registries,
+            reach: Reach::of(sources().map(|source| source.text.as_str())),
+            old_paths,
+        })
+    } else {
+        Err(error::with_reasons(&old_paths, errors))
+    }
 }
 
 impl Templates {
@@ -71,13 +80,13 @@ impl Templates {
         *owned.data_mut() = context;
         let mut rendered = Rendered::default();
         let mut errors = Vec::new();
-        for registry in self.hooks.iter().chain([&self.config]) {
+        for registry in &self.registries {
             registry.render(&owned, &mut rendered.files, &mut errors);
         }
         if errors.is_empty() {
             Ok(rendered)
         } else {
-            Err(errors)
+            Err(error::with_reasons(&self.old_paths, errors))
         }
     }
 
@@ -87,8 +96,8 @@ impl Templates {
     }
 
     /// What works less than it seems, one line each.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub fn warnings(&self) -> Vec<String> {
+        self.old_paths.iter().map(ToString::to_string).collect()
     }
 }
 

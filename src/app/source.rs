@@ -44,23 +44,8 @@ impl Source {
         surroundings: &Surroundings,
     ) -> Result<Source, StartError> {
         let environment = &surroundings.environment;
-        let container = arguments
-            .container
-            .clone()
-            .or_else(|| environment.get("KUBESUP_CONTAINER").cloned());
         if let Some(path) = &arguments.manifests {
-            let named = |name: &str, default: &str| {
-                environment
-                    .get(name)
-                    .cloned()
-                    .unwrap_or_else(|| default.to_owned())
-            };
-            let identity = Identity {
-                namespace: named("POD_NAMESPACE", "default"),
-                pod_name: named("POD_NAME", &surroundings.hostname),
-                pod_uid: None,
-                container,
-            };
+            let identity = local_identity(arguments, surroundings);
             // Broken manifests show later, where they can be mended while kubesup waits; a wrong path does not.
             let literal = match manifests::load(path, &identity) {
                 Ok(objects) => objects.literal_environment(&identity),
@@ -87,7 +72,7 @@ impl Source {
             environment,
             &files,
             Some(&surroundings.hostname),
-            container.as_deref(),
+            container(arguments, surroundings).as_deref(),
         );
         let problems: Vec<String> = access
             .as_ref()
@@ -147,10 +132,7 @@ impl Source {
 
     /// The environment of kubesup, above what the manifests give the container.
     pub(super) fn environment(&self, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let mut environment: BTreeMap<String, String> =
-            self.literal_environment().into_iter().collect();
-        environment.extend(own.clone());
-        environment
+        above(own, self.literal_environment().into_iter().collect())
     }
 
     /// Starts the tasks that observe, and the one that reads the package.
@@ -215,6 +197,40 @@ impl Source {
     }
 }
 
+/// The environment of kubesup, above what the manifests give the container.
+pub(super) fn above(
+    own: &BTreeMap<String, String>,
+    mut literal: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    literal.extend(own.clone());
+    literal
+}
+
+/// Who we are without a cluster.
+pub(super) fn local_identity(arguments: &Arguments, surroundings: &Surroundings) -> Identity {
+    let environment = &surroundings.environment;
+    let named = |name: &str, default: &str| {
+        environment
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| default.to_owned())
+    };
+    Identity {
+        namespace: named("POD_NAMESPACE", "default"),
+        pod_name: named("POD_NAME", &surroundings.hostname),
+        pod_uid: None,
+        container: container(arguments, surroundings),
+    }
+}
+
+/// The own container, where the user says it.
+fn container(arguments: &Arguments, surroundings: &Surroundings) -> Option<String> {
+    arguments
+        .container
+        .clone()
+        .or_else(|| surroundings.environment.get("KUBESUP_CONTAINER").cloned())
+}
+
 fn parent(path: &Path) -> PathBuf {
     path.parent()
         .filter(|parent| !parent.as_os_str().is_empty())
@@ -255,7 +271,7 @@ pub(super) struct PackageSource {
 
 impl PackageSource {
     /// Reads the package, or says everything that is wrong with it.
-    fn read(&self) -> Base {
+    pub(super) fn read(&self) -> Base {
         let mut package = match &self.directory {
             None => Package::default(),
             Some(path) => read(path)?,

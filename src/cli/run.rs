@@ -33,8 +33,7 @@ pub struct Arguments {
 
 /// The subcommand for clap.
 pub(super) fn command() -> Command {
-    let path = |id: &'static str| Arg::new(id).value_parser(value_parser!(PathBuf));
-    Command::new("run")
+    let command = Command::new("run")
         .about("Watches, renders, runs and reconfigures; the entrypoint of a container")
         .arg(
             Arg::new("pkg")
@@ -43,22 +42,40 @@ pub(super) fn command() -> Command {
                 .conflicts_with(Key::Package.name()),
         )
         .arg(
-            path("manifests")
-                .short('f')
-                .long("filename")
-                .value_name("DIR-or-FILE")
-                .help("Manifests, as kubectl apply -f takes them, instead of a cluster")
-                .conflicts_with("kubeconfig"),
-        )
-        .arg(
-            path("kubeconfig")
+            Arg::new("kubeconfig")
                 .long("kubeconfig")
                 .value_name("FILE")
-                .help("A cluster from outside: its current context"),
+                .value_parser(value_parser!(PathBuf))
+                .help("A cluster from outside: its current context")
+                .conflicts_with("filename"),
+        );
+    shared_flags(command)
+        .arg(
+            Arg::new("http-disable")
+                .long("http-disable")
+                .short('D')
+                .action(ArgAction::SetTrue)
+                .help("No HTTP; the same as --listen-http none"),
+        )
+        .args(habitat::flags())
+        .after_help(
+            "Each setting is a variable KUBESUP_… too, and most are annotations kubesup.dev/… of the Pod.\n\
+             Other flags of `hab sup run` are accepted with a warning that says what replaces them.",
+        )
+}
+
+/// Flags of all commands that render a package: where the view, the settings and the program come from.
+pub(super) fn shared_flags(command: Command) -> Command {
+    let path = |id: &'static str| Arg::new(id).long(id).value_parser(value_parser!(PathBuf));
+    command
+        .arg(
+            path("filename")
+                .short('f')
+                .value_name("DIR-or-FILE")
+                .help("Manifests, as kubectl apply -f takes them, instead of a cluster"),
         )
         .arg(
             path("config")
-                .long("config")
                 .value_name("FILE")
                 .help("A settings file, as config/kubesup.yaml"),
         )
@@ -70,24 +87,12 @@ pub(super) fn command() -> Command {
         )
         .args(flag_keys().map(|key| flag(*key)))
         .arg(
-            Arg::new("http-disable")
-                .long("http-disable")
-                .short('D')
-                .action(ArgAction::SetTrue)
-                .help("No HTTP; the same as --listen-http none"),
-        )
-        .args(habitat::flags())
-        .arg(
             Arg::new("command")
                 .last(true)
                 .num_args(1..)
                 .value_parser(value_parser!(OsString))
                 .value_name("COMMAND")
                 .help("The main process, when the package has no run hook"),
-        )
-        .after_help(
-            "Each setting is a variable KUBESUP_… too, and most are annotations kubesup.dev/… of the Pod.\n\
-             Other flags of `hab sup run` are accepted with a warning that says what replaces them.",
         )
 }
 
@@ -105,36 +110,57 @@ fn flag(key: Key) -> Arg {
     }
 }
 
+/// The names of [`shared_flags`].
+pub(super) fn shared_names() -> impl Iterator<Item = &'static str> {
+    ["filename", "config", "container", "command"]
+        .into_iter()
+        .chain(flag_keys().map(|key| key.name()))
+}
+
 /// Live settings belong to the Pod, so that an edit of it has an effect; `--config` is the settings file.
 fn flag_keys() -> impl Iterator<Item = &'static Key> {
     Key::ALL.iter().filter(|key| key.reach() != Reach::Live)
 }
 
 pub(super) fn arguments(matches: &ArgMatches) -> Arguments {
+    let mut arguments = shared_arguments(matches);
+    if matches.get_flag("http-disable") {
+        arguments.flags = arguments.flags.with(Key::ListenHttp, "none");
+    }
+    let positional = matches.get_one::<String>("pkg").cloned();
+    arguments.package = positional
+        .or(arguments.package)
+        .or_else(|| habitat::swallowed(matches)?.into_string().ok());
+    Arguments {
+        kubeconfig: matches.get_one("kubeconfig").cloned(),
+        warnings: habitat::warnings(matches),
+        ..arguments
+    }
+}
+
+/// What [`shared_flags`] were given.
+pub(super) fn shared_arguments(matches: &ArgMatches) -> Arguments {
     let mut flags = Layer::new(Origin::Flag);
-    let mut package = matches.get_one::<String>("pkg").cloned();
+    let mut package = None;
     for key in flag_keys() {
         let Some(values) = matches.get_many::<String>(key.name()) else {
             continue;
         };
         let mut values: Vec<String> = values.cloned().collect();
-        if *key == Key::Bind && package.is_none() {
+        if *key == Key::Bind {
+            // `--bind db:pg core/app`: clap takes what follows for one more bind.
             package = values.pop_if(|last| !last.contains(':'));
         }
         flags = flags.with(*key, values.join(","));
     }
-    if matches.get_flag("http-disable") {
-        flags = flags.with(Key::ListenHttp, "none");
-    }
-    let package = package.or_else(|| habitat::swallowed(matches)?.into_string().ok());
     Arguments {
-        manifests: matches.get_one("manifests").cloned(),
-        kubeconfig: matches.get_one("kubeconfig").cloned(),
+        manifests: matches.get_one("filename").cloned(),
+        kubeconfig: None,
         settings_file: matches.get_one("config").cloned(),
         container: matches.get_one("container").cloned(),
         package,
         flags,
-        warnings: habitat::warnings(matches),
+        warnings: Vec::new(),
         command: matches
             .get_many("command")
             .into_iter()

@@ -62,24 +62,7 @@ impl WatchedFile {
 
     /// The text; `None` while there is no file. Links are followed.
     pub fn read(&self) -> Result<Option<String>, ReadError> {
-        let metadata = match fs::metadata(&self.path) {
-            Err(error) if is_absence(&error) => return Ok(None),
-            metadata => metadata?,
-        };
-        // Looked at before it is opened: opening a pipe would wait for a writer.
-        if !metadata.is_file() {
-            return Err(ReadError::Kind);
-        }
-        if metadata.len() > MAX_FILE {
-            return Err(ReadError::TooLarge(metadata.len()));
-        }
-        let bytes = match fs::read(&self.path) {
-            Err(error) if is_absence(&error) => return Ok(None),
-            bytes => bytes?,
-        };
-        String::from_utf8(bytes)
-            .map(Some)
-            .map_err(|error| ReadError::NotText(error.utf8_error().valid_up_to()))
+        read(&self.path)
     }
 
     /// Waits until something changed in the directory, perhaps not the file. Cancel-safe.
@@ -107,6 +90,28 @@ impl WatchedFile {
             _ => {}
         }
     }
+}
+
+/// The text of a file as it is now; `None` when there is none. Links are followed.
+pub fn read(path: &Path) -> Result<Option<String>, ReadError> {
+    let metadata = match fs::metadata(path) {
+        Err(error) if is_absence(&error) => return Ok(None),
+        metadata => metadata?,
+    };
+    // Looked at before it is opened: opening a pipe would wait for a writer.
+    if !metadata.is_file() {
+        return Err(ReadError::Kind);
+    }
+    if metadata.len() > MAX_FILE {
+        return Err(ReadError::TooLarge(metadata.len()));
+    }
+    let bytes = match fs::read(path) {
+        Err(error) if is_absence(&error) => return Ok(None),
+        bytes => bytes?,
+    };
+    String::from_utf8(bytes)
+        .map(Some)
+        .map_err(|error| ReadError::NotText(error.utf8_error().valid_up_to()))
 }
 
 fn is_absence(error: &io::Error) -> bool {

@@ -72,6 +72,15 @@ pub fn load(path: &Path, identity: &Identity) -> Result<Objects, Vec<LoadError>>
     }
 }
 
+/// What there is without manifests: a synthetic Pod named after the host.
+pub fn none(identity: &Identity) -> Objects {
+    let objects = Objects::default();
+    Objects {
+        own_pod: pod::own(&objects, identity).ok(),
+        ..objects
+    }
+}
+
 /// The manifest files, in the order of their names.
 fn files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let fail = |source| LoadError::Read {

@@ -2,13 +2,13 @@
 //! which is followed. Never merges them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::info;
 
 use super::Base;
-use crate::files::watched_file::WatchedFile;
+use crate::files::watched_file::{self, WatchedFile};
 use crate::package::{Source, variables};
 
 /// What `user.toml` says; the error is why it cannot be read.
@@ -35,7 +35,7 @@ impl Local {
     /// Follows the file from now on.
     pub(super) fn follow(&mut self, path: PathBuf) {
         let file = WatchedFile::start(path);
-        self.user = read(&file);
+        self.user = read(file.path());
         if let Ok(Some(source)) = &self.user {
             info!(path = source.origin, "user.toml found");
         }
@@ -49,7 +49,7 @@ impl Local {
         };
         loop {
             file.changed().await;
-            let user = read(file);
+            let user = read(file.path());
             if user != self.user {
                 info!(path = %file.path().display(), "user.toml changed");
                 self.user = user;
@@ -84,9 +84,23 @@ impl Local {
     }
 }
 
-fn read(file: &WatchedFile) -> UserToml {
-    let origin = file.path().display().to_string();
-    match file.read() {
+/// The package with these layers as they are now. `name` is the service's.
+pub fn lay_once(
+    base: &Base,
+    name: &str,
+    environment: BTreeMap<String, String>,
+    user_toml: &Path,
+) -> Base {
+    let local = Local {
+        user: read(user_toml),
+        ..Local::new(environment)
+    };
+    local.lay(base, name)
+}
+
+fn read(path: &Path) -> UserToml {
+    let origin = path.display().to_string();
+    match watched_file::read(path) {
         Ok(text) => Ok(text.map(|text| Source { origin, text })),
         Err(error) => Err(format!("cannot use configuration: {origin}: {error}")),
     }

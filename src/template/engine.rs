@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use handlebars::{Context, Handlebars, Template};
 
 use super::error::TemplateError;
+use super::partials::Trouble;
 use super::{helpers, nesting, partials};
 use crate::package::Source;
 
@@ -63,14 +64,17 @@ impl Registry {
         Ok(())
     }
 
-    /// Refuses partials that include each other in a circle: rendering them would never end.
+    /// Refuses partials that include each other in a circle, which never ends, or too deep for a stack.
     pub(super) fn check_partials(&self) -> Result<(), TemplateError> {
-        match partials::circle(self.handlebars.get_templates()) {
+        let origin = |name: String| self.origins.get(&name).cloned().unwrap_or(name);
+        match partials::trouble(self.handlebars.get_templates()) {
             None => Ok(()),
-            Some(name) => {
-                let origin = self.origins.get(&name).cloned().unwrap_or(name);
-                Err(TemplateError::Circle { origin })
-            }
+            Some(Trouble::Circle(name)) => Err(TemplateError::Circle {
+                origin: origin(name),
+            }),
+            Some(Trouble::Deep(name)) => Err(TemplateError::DeepPartials {
+                origin: origin(name),
+            }),
         }
     }
 

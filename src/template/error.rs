@@ -2,6 +2,7 @@
 
 use handlebars::RenderError;
 
+use super::scan::mustaches;
 use crate::package::Source;
 
 /// Why a template gives no file.
@@ -50,6 +51,27 @@ pub enum TemplateError {
         /// One of the circle.
         origin: String,
     },
+    /// It and the templates that it includes nest deeper than the bound.
+    #[error(
+        "cannot use template: {origin}: it and its partials nest more than {} deep; flatten them",
+        super::nesting::LIMIT
+    )]
+    DeepPartials {
+        /// The one that includes the others.
+        origin: String,
+    },
+    /// The old path syntax `a[b]`, which has not worked for years and fails in Habitat too.
+    #[error("{origin}, line {line}: {{{{{old}}}}} is the old path syntax; write {{{{{new}}}}}")]
+    OldPath {
+        /// Which.
+        origin: String,
+        /// Counted from 1.
+        line: usize,
+        /// What is between the braces.
+        old: String,
+        /// What should be.
+        new: String,
+    },
     /// The engine or a helper failed in a way that it must not.
     #[error(
         "cannot use template: {origin}: the template engine failed on it; simplify it, and report it as a defect of kubesup"
@@ -68,6 +90,19 @@ fn at(line: Option<usize>, column: Option<usize>) -> String {
 }
 
 impl TemplateError {
+    /// What messages call the template.
+    pub(super) fn origin(&self) -> &str {
+        match self {
+            TemplateError::Parse { origin, .. }
+            | TemplateError::Render { origin, .. }
+            | TemplateError::TooDeep { origin, .. }
+            | TemplateError::Circle { origin }
+            | TemplateError::DeepPartials { origin }
+            | TemplateError::OldPath { origin, .. }
+            | TemplateError::Panic { origin } => origin,
+        }
+    }
+
     pub(super) fn parse(origin: &str, error: &handlebars::TemplateError) -> Self {
         let (line, column) = error.pos().unzip();
         TemplateError::Parse {
@@ -92,40 +127,39 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A warning for each use of the old path syntax `a[b]`, which has not worked for years and fails in Habitat too.
-pub(super) fn old_path_warnings(source: &Source) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for (index, line) in source.text.lines().enumerate() {
-        for mustache in line
-            .split("{{")
-            .skip(1)
-            .filter_map(|rest| rest.split("}}").next())
-        {
-            let bytes = mustache.as_bytes();
-            let is_old = |at: usize| {
-                at > 0
-                    && bytes.get(at - 1).is_some_and(|before| {
-                        before.is_ascii_alphanumeric() || *before == b'_' || *before == b']'
-                    })
-            };
-            if mustache.match_indices('[').any(|(at, _)| is_old(at)) {
-                let rewritten: String = mustache
-                    .char_indices()
-                    .map(|(at, c)| {
-                        if c == '[' && is_old(at) {
-                            ".[".to_owned()
-                        } else {
-                            c.to_string()
-                        }
-                    })
-                    .collect();
-                warnings.push(format!(
-                    "{}, line {}: {{{{{mustache}}}}} is the old path syntax; write {{{{{rewritten}}}}}",
-                    source.origin,
-                    index + 1
-                ));
-            }
+/// Each use of the old path syntax `a[b]`, with what to write instead.
+pub(super) fn old_paths(source: &Source) -> Vec<TemplateError> {
+    let old = mustaches(&source.text).filter(|mustache| !mustache.old_keys.is_empty());
+    old.map(|mustache| {
+        let mut new = mustache.inside.to_owned();
+        for at in mustache.old_keys.iter().rev() {
+            new.insert(*at, '.');
         }
-    }
-    warnings
+        TemplateError::OldPath {
+            origin: source.origin.clone(),
+            line: mustache.line(&source.text),
+            old: mustache.inside.to_owned(),
+            new,
+        }
+    })
+    .collect()
+}
+
+/// The errors, each after the uses of the old path syntax in the same template: these are why it fails.
+pub(super) fn with_reasons(
+    old_paths: &[TemplateError],
+    errors: Vec<TemplateError>,
+) -> Vec<TemplateError> {
+    let reasons = |error: &TemplateError| {
+        let origin = error.origin().to_owned();
+        old_paths
+            .iter()
+            .filter(move |old| old.origin() == origin)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    errors
+        .into_iter()
+        .flat_map(|error| reasons(&error).into_iter().chain([error]))
+        .collect()
 }

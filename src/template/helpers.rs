@@ -6,17 +6,17 @@ mod text;
 mod values;
 
 use handlebars::{
-    Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError,
-    RenderErrorReason, ScopedJson,
+    Context, Handlebars, Helper, HelperDef, HelperResult, Output, PathAndJson, RenderContext,
+    RenderError, RenderErrorReason, ScopedJson,
 };
 use serde_json::Value;
 
-use each::{EachAlive, EachReady};
+use each::{EACH_ALIVE, EACH_READY};
 
 /// Registers all of them.
 pub(super) fn register(handlebars: &mut Handlebars<'static>) {
-    handlebars.register_helper("eachAlive", Box::new(EachAlive));
-    handlebars.register_helper("eachReady", Box::new(EachReady));
+    handlebars.register_helper("eachAlive", Box::new(EACH_ALIVE));
+    handlebars.register_helper("eachReady", Box::new(EACH_READY));
     for (name, run) in TEXTS {
         handlebars.register_helper(name, Box::new(Text(name, *run)));
     }
@@ -70,7 +70,7 @@ impl<'a> Arguments<'a> {
     }
 
     fn value(&self, index: usize) -> Result<&'a Value, RenderError> {
-        let missing = || RenderErrorReason::ParamNotFoundForIndex(self.name, index).into();
+        let missing = || self.error(&format!("argument {} is missing", index + 1));
         self.values.get(index).copied().ok_or_else(missing)
     }
 
@@ -102,22 +102,31 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// A missing value among the arguments is `null`, and an error where values must not be missing.
 struct Text(&'static str, Run<String>);
 
 impl HelperDef for Text {
     fn call<'reg: 'rc, 'rc>(
         &self,
         helper: &Helper<'rc>,
-        _: &'reg Handlebars<'reg>,
+        registry: &'reg Handlebars<'reg>,
         context: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
         out: &mut dyn Output,
     ) -> HelperResult {
+        let missing = |argument: &&PathAndJson<'rc>| argument.is_value_missing();
+        if registry.strict_mode()
+            && let Some(missing) = helper.params().iter().find(missing)
+        {
+            return Err(RenderError::strict_error(missing.relative_path()));
+        }
+        // Straight to the output, as Habitat's do: the indent of a partial is not put into a result of several lines.
         out.write(&self.1(&Arguments::new(self.0, helper, context))?)?;
         Ok(())
     }
 }
 
+/// These are asked what to do about a missing value, so that it is never an error by itself.
 struct Computed(&'static str, Run<Value>);
 
 impl HelperDef for Computed {

@@ -1,6 +1,9 @@
 //! Owns the bound on nesting, checked by one pass over the text before anything recurses. Never parses.
 
-/// Blocks, `else if` links and parentheses inside each other. The parser's stack holds 1,000 and overflows at 10,000.
+use super::scan::mustaches;
+
+/// Blocks, `else if` links, and parentheses, brackets and braces inside each other. The parser's stack holds 1,000 and
+/// overflows at 10,000.
 pub(super) const LIMIT: usize = 200;
 
 /// `Err` with the line where the bound is passed.
@@ -8,76 +11,108 @@ pub(super) fn check(text: &str) -> Result<(), usize> {
     // Links of each open block: itself and its `else if`s.
     let mut blocks: Vec<usize> = Vec::new();
     let mut depth: usize = 0;
-    for (at, _) in text.match_indices("{{") {
-        let inside = text.get(at + 2..).unwrap_or_default();
-        let inside = inside.split("}}").next().unwrap_or_default();
-        let word = inside.trim_start_matches(['{', '~']).trim_start();
+    for mustache in mustaches(text) {
+        let word = mustache.inside.trim_start_matches('~').trim_start();
         if word.starts_with('/') {
             depth = depth.saturating_sub(blocks.pop().unwrap_or_default());
-        } else if word.starts_with('#')
-            || word
-                .strip_prefix('^')
-                .is_some_and(|rest| !rest.trim_matches('~').trim().is_empty())
-        {
+        } else if word.starts_with('#') {
             blocks.push(1);
             depth += 1;
-        } else if word
-            .strip_prefix("else")
-            .is_some_and(|rest| !rest.trim_matches('~').trim().is_empty())
+        } else if is_link(word)
             && let Some(links) = blocks.last_mut()
         {
             *links += 1;
             depth += 1;
         }
-        if depth > LIMIT || parentheses(inside) > LIMIT {
-            let before = text.get(..at).unwrap_or_default();
-            return Err(before.matches('\n').count() + 1);
+        if depth.max(mustache.opened) > LIMIT {
+            return Err(mustache.line(text));
         }
     }
     Ok(())
 }
 
-fn parentheses(inside: &str) -> usize {
-    let mut depth = 0_usize;
-    let mut deepest = 0;
-    for byte in inside.bytes() {
-        match byte {
-            b'(' => depth += 1,
-            b')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
+/// `else if …` and `^if …`, each of which nests in what comes before it.
+fn is_link(word: &str) -> bool {
+    let rest = word.strip_prefix("else").or_else(|| word.strip_prefix('^'));
+    rest.is_some_and(|rest| !rest.trim_matches('~').trim().is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn nested(opening: &str, closing: &str, count: usize) -> String {
+        format!("{}x{}", opening.repeat(count), closing.repeat(count))
+    }
+
     #[test]
-    fn blocks_chains_and_parentheses_are_bounded() {
-        let nested = |n: usize| format!("{}x{}", "{{#if a}}".repeat(n), "{{/if}}".repeat(n));
-        assert_eq!(
-            (check(&nested(LIMIT)), check(&nested(LIMIT + 1))),
-            (Ok(()), Err(1))
-        );
-        assert_eq!(check(&nested(10_000)), Err(1));
-        let chain = format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if b}}".repeat(10_000));
-        assert_eq!(check(&chain), Err(1));
-        let deep = format!(
-            "{{{{len {}a{}}}}}",
-            "(len ".repeat(10_000),
-            ")".repeat(10_000)
-        );
-        assert_eq!(check(&deep), Err(1));
+    fn blocks_and_chains_are_bounded() {
+        let blocks = |count| check(&nested("{{#if a}}", "{{/if}}", count));
+        assert_eq!((blocks(LIMIT), blocks(LIMIT + 1)), (Ok(()), Err(1)));
+        for link in ["{{else if b}}", "{{^if b}}", "{{~ else if b ~}}"] {
+            let chain = |count| check(&format!("{{{{#if a}}}}\n{}{{{{/if}}}}", link.repeat(count)));
+            assert_eq!((chain(LIMIT - 1), chain(LIMIT)), (Ok(()), Err(2)), "{link}");
+        }
+        for block in ["{{#*inline \"a\"}}", "{{#> a}}", "{{~#if a}}", "{{# if a}}"] {
+            assert_eq!(check(&nested(block, "{{/a}}", 10_000)), Err(1), "{block}");
+        }
+    }
+
+    #[test]
+    fn what_opens_in_one_mustache_is_bounded_closed_or_not() {
+        for (opening, closing) in [("(len ", ")"), ("[", "]"), ("{\"a\":", "}")] {
+            let parameter = |count| format!("{{{{len {}}}}}", nested(opening, closing, count));
+            assert_eq!(
+                check(&parameter(LIMIT).replace('x', "1")),
+                Ok(()),
+                "{opening}"
+            );
+            assert_eq!(
+                check(&parameter(10_000).replace('x', "1")),
+                Err(1),
+                "{opening}"
+            );
+            assert_eq!(
+                check(&format!("{{{{len {}", opening.repeat(10_000))),
+                Err(1),
+                "{opening}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_hides_a_block_and_nothing_feigns_its_end() {
+        for feigned in [
+            "{{! {{/if}}",
+            "{{!-- {{/if}} --}}",
+            "{{! -- {{/if}} --}}",
+            "\\{{/if}}",
+            "{{{{raw}}}}{{/if}}{{{{/raw}}}}",
+            "{{strConcat \"{{/if}}\"}}",
+            "{{a.[{{/if]}}",
+            "{{a.[\"]}}",
+            "{{strConcat ['{{/if}}', \"]\"]}}",
+        ] {
+            let text = nested(&format!("{{{{#if a}}}}{feigned}"), "{{/if}}", LIMIT + 1);
+            assert_eq!(check(&text), Err(1), "{feigned}");
+        }
     }
 
     #[test]
     fn many_blocks_after_each_other_are_fine() {
-        assert_eq!(
-            check(&"{{#if a}}{{else}}{{~^~}}{{/if}}\n{{{b}}}".repeat(10_000)),
-            Ok(())
-        );
+        for text in [
+            "{{#if a}}{{else}}{{~^~}}{{/if}}\n{{{b}}}",
+            "{{#if a}}{{^if b}}{{else if c}}{{/if}}",
+            "((([[[{{{",
+            "{{!-- {{#if a}} --}}",
+            "\\{{#if a}}",
+            "{{{{raw}}}}{{#if a}}{{{{/raw}}}}",
+        ] {
+            if text.starts_with('(') {
+                assert_eq!(check(&format!("{}{{{{a}}}}", "(".repeat(10_000))), Ok(()));
+            } else {
+                assert_eq!(check(&text.repeat(10_000)), Ok(()), "{text}");
+            }
+        }
     }
 }

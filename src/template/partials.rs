@@ -1,106 +1,180 @@
-//! Owns the question whether partials include each other without end. Never renders.
+//! Owns the question whether partials include each other without end, or so deep that a stack could overflow. Never renders.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use handlebars::template::{DecoratorTemplate, HelperTemplate, Parameter, TemplateElement};
+use handlebars::template::{DecoratorTemplate, Parameter, TemplateElement};
 use handlebars::{Path, Template};
 
-/// What each template or inline partial includes; a computed name includes everything.
-#[derive(Debug, Default)]
-struct Graph {
-    includes: BTreeMap<String, BTreeSet<String>>,
-    computed: BTreeSet<String>,
+use super::nesting::LIMIT;
+
+/// Why templates cannot be rendered with a bounded stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// This one includes itself through others, or by a name that is known only when it is rendered.
+    Circle(String),
+    /// This one and what it includes nest deeper than the bound.
+    Deep(String),
 }
 
-/// The name of a template that includes itself through others, if there is one.
-pub(super) fn circle(templates: &HashMap<String, Template>) -> Option<String> {
-    let mut graph = Graph::default();
+/// A template or an inline partial. Two of one name count as one that does what both do.
+#[derive(Debug, Default)]
+struct Node {
+    /// What it includes, and how many blocks are around that.
+    includes: Vec<(String, usize)>,
+    /// How deep its own blocks nest.
+    deepest: usize,
+    /// It includes, or defines, a partial whose name is known only when it is rendered.
+    computed: bool,
+}
+
+/// The first trouble with these templates, if there is any.
+pub(super) fn trouble(templates: &HashMap<String, Template>) -> Option<Trouble> {
+    let mut left: BTreeMap<String, Node> = BTreeMap::new();
     for (name, template) in templates {
-        graph.includes.entry(name.clone()).or_default();
-        graph.walk(name, template);
+        walk(&mut left, name, template, 0);
     }
-    let names: BTreeSet<&String> = graph.includes.keys().collect();
     // Kahn's algorithm: take away what includes nothing that is left; what remains is in, or leads to, a circle.
-    let mut left: BTreeSet<&String> = names;
+    let mut depths: BTreeMap<String, usize> = BTreeMap::new();
     loop {
-        let ends: Vec<&String> = left
+        let is_end = |node: &Node| {
+            !node.computed
+                && node
+                    .includes
+                    .iter()
+                    .all(|(name, _)| !left.contains_key(name))
+        };
+        let ends: Vec<String> = left
             .iter()
-            .copied()
-            .filter(|name| graph.is_end(name, &left))
+            .filter(|(_, node)| is_end(node))
+            .map(|(name, _)| name.clone())
             .collect();
         if ends.is_empty() {
-            return left.into_iter().next().cloned();
+            return left.into_keys().next().map(Trouble::Circle);
         }
-        for end in ends {
-            left.remove(end);
+        for name in ends {
+            let Some(node) = left.remove(&name) else {
+                continue;
+            };
+            let below =
+                |(name, around): &(String, usize)| around + 1 + depths.get(name).unwrap_or(&0);
+            let depth = node
+                .includes
+                .iter()
+                .map(below)
+                .fold(node.deepest, usize::max);
+            if depth > LIMIT {
+                return Some(Trouble::Deep(name));
+            }
+            depths.insert(name, depth);
         }
     }
 }
 
-impl Graph {
-    fn is_end(&self, name: &String, left: &BTreeSet<&String>) -> bool {
-        let includes = self.includes.get(name);
-        !self.computed.contains(name)
-            && includes.is_none_or(|includes| includes.iter().all(|other| !left.contains(other)))
-    }
-
-    fn walk(&mut self, owner: &str, template: &Template) {
-        for element in &template.elements {
-            match element {
-                TemplateElement::HelperBlock(helper) => self.walk_block(owner, helper),
-                TemplateElement::PartialExpression(partial)
-                | TemplateElement::PartialBlock(partial) => self.include(owner, partial),
-                TemplateElement::DecoratorBlock(inline) => {
-                    let name = inline
-                        .params
-                        .first()
-                        .and_then(literal)
-                        .unwrap_or_else(|| owner.to_owned());
-                    self.includes.entry(name.clone()).or_default();
-                    if let Some(body) = &inline.template {
-                        self.walk(&name, body);
-                    }
+/// Notes what `template`, which is or is in `owner`, includes; `around` blocks are around it.
+fn walk(nodes: &mut BTreeMap<String, Node>, owner: &str, template: &Template, around: usize) {
+    let node = nodes.entry(owner.to_owned()).or_default();
+    node.deepest = node.deepest.max(around);
+    for element in &template.elements {
+        match element {
+            TemplateElement::HelperBlock(helper) => {
+                for template in helper.template.iter().chain(&helper.inverse) {
+                    walk(nodes, owner, template, around + 1);
                 }
-                _ => {}
             }
-        }
-    }
-
-    fn walk_block(&mut self, owner: &str, helper: &HelperTemplate) {
-        for template in helper.template.iter().chain(&helper.inverse) {
-            self.walk(owner, template);
-        }
-    }
-
-    fn include(&mut self, owner: &str, partial: &DecoratorTemplate) {
-        match &partial.name {
-            Parameter::Name(name) => self.add(owner, name),
-            Parameter::Path(Path::Relative((_, name)) | Path::Local((_, _, name))) => {
-                self.add(owner, name);
+            TemplateElement::PartialExpression(partial)
+            | TemplateElement::PartialBlock(partial) => {
+                let node = nodes.entry(owner.to_owned()).or_default();
+                match partial_name(partial) {
+                    Some(name) => node.includes.push((name.to_owned(), around)),
+                    None => node.computed = true,
+                }
+                if let Some(body) = &partial.template {
+                    walk(nodes, owner, body, around + 1);
+                }
             }
-            Parameter::Literal(name) => self.add(owner, name.as_str().unwrap_or_default()),
-            Parameter::Subexpression(_) => {
-                self.computed.insert(owner.to_owned());
+            TemplateElement::DecoratorBlock(inline) => {
+                let name = match inline.params.first() {
+                    Some(Parameter::Literal(name)) => name.as_str(),
+                    _ => None,
+                };
+                match (name, &inline.template) {
+                    (Some(name), Some(body)) => walk(nodes, name, body, 0),
+                    _ => nodes.entry(owner.to_owned()).or_default().computed = true,
+                }
             }
             _ => {}
         }
-        if let Some(body) = &partial.template {
-            self.walk(owner, body);
-        }
-    }
-
-    fn add(&mut self, owner: &str, name: &str) {
-        self.includes
-            .entry(owner.to_owned())
-            .or_default()
-            .insert(name.to_owned());
     }
 }
 
-fn literal(parameter: &Parameter) -> Option<String> {
-    match parameter {
-        Parameter::Literal(value) => value.as_str().map(ToOwned::to_owned),
-        Parameter::Name(name) => Some(name.clone()),
+/// The name as the engine looks it up, when it does not have to be computed.
+fn partial_name(partial: &DecoratorTemplate) -> Option<&str> {
+    match &partial.name {
+        Parameter::Name(name) => Some(name),
+        Parameter::Path(Path::Relative((_, raw)) | Path::Local((_, _, raw))) => Some(raw),
+        Parameter::Literal(name) => name.as_str(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(templates: &[(&str, &str)]) -> Option<Trouble> {
+        let compile = |(name, text): &(&str, &str)| {
+            (
+                (*name).to_owned(),
+                Template::compile(text).expect("a template"),
+            )
+        };
+        trouble(&templates.iter().map(compile).collect())
+    }
+
+    #[test]
+    fn circles_are_found_however_they_are_made() {
+        for templates in [
+            &[("a", "{{> a}}")][..],
+            &[("a", "{{> b}}"), ("b", "{{#if x}}{{else}}{{> a}}{{/if}}")],
+            &[("a", "{{> 'b c'}}"), ("'b c'", "{{> a}}")],
+            &[
+                ("a", "{{> d/b.conf}}"),
+                ("d/b.conf", "{{#> c}}{{> a}}{{/c}}"),
+            ],
+            &[("a", "{{#*inline \"b\"}}{{> b}}{{/inline}}")],
+            &[("a", "{{#*inline \"b\"}}{{> a}}{{/inline}}{{> b}}")],
+            &[("a", "{{#*inline x}}{{/inline}}")],
+            &[("a", "{{> (lookup this \"x\")}}")],
+        ] {
+            assert!(
+                matches!(of(templates), Some(Trouble::Circle(_))),
+                "{templates:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn including_one_partial_often_is_no_circle() {
+        let templates = [
+            ("a", "{{> b}}{{> b}}{{> c}}{{> nowhere}}{{#> b}}{{/b}}"),
+            ("b", "{{> c}}{{> @partial-block}}"),
+            ("c", "{{#*inline \"d\"}}{{/inline}}{{> d}}"),
+        ];
+        assert_eq!(of(&templates), None);
+    }
+
+    #[test]
+    fn blocks_of_partials_count_together() {
+        let deep = |count: usize| {
+            format!(
+                "{}{{{{> b}}}}{}",
+                "{{#if x}}".repeat(count),
+                "{{/if}}".repeat(count)
+            )
+        };
+        let of =
+            |a: usize, b: usize| of(&[("a", &deep(a)), ("b", &deep(b).replace("{{> b}}", ""))]);
+        assert_eq!(of(LIMIT - 100, 99), None);
+        assert_eq!(of(LIMIT - 100, 100), Some(Trouble::Deep("a".to_owned())));
     }
 }

@@ -1,6 +1,8 @@
 //! Owns the question which trees of the context some template can reach, so that thousands of members are not built for
 //! nobody. Conservative: what is unclear reaches everything.
 
+use super::scan::mustaches;
+
 /// Which of the costly trees can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
@@ -18,8 +20,8 @@ impl Reach {
             kube: false,
         };
         for text in texts {
-            for inside in text.split("{{").skip(1) {
-                let inside = inside.split("}}").next().unwrap_or_default();
+            for mustache in mustaches(text) {
+                let inside = mustache.inside;
                 let unclear = is_unclear(inside);
                 reach.svc |= unclear || words(inside).any(|word| word == "svc");
                 reach.kube |= unclear || words(inside).any(|word| word == "kube");
@@ -38,7 +40,8 @@ fn words(inside: &str) -> impl Iterator<Item = &str> {
 /// Whether the whole context, or a computed part of it, may be meant.
 fn is_unclear(inside: &str) -> bool {
     let whole = |word: &str| matches!(word, "this" | "root" | "lookup");
-    let is_path_alone = |part: &str| matches!(part, "." | ".." | "./" | "../");
+    let is_path_alone =
+        |part: &str| !part.is_empty() && part.chars().all(|c| matches!(c, '.' | '/'));
     let parts = inside.split(|c: char| {
         c.is_whitespace() || matches!(c, '(' | ')' | '~' | '{' | '}' | '=' | '#' | '|')
     });
@@ -62,6 +65,8 @@ mod tests {
             (true, false)
         );
         assert_eq!(reach("{{kube.pod.name}}"), (false, true));
+        assert_eq!(reach("{{! svc }}{{cfg.a}} svc {{cfg.b}}"), (false, false));
+        assert_eq!(reach("{{strConcat \"}}\" svc.group}}"), (true, false));
         assert_eq!(reach("{{toJson ../svc}}{{[kube]}}"), (true, true));
     }
 
@@ -74,6 +79,7 @@ mod tests {
             "{{@root.x}}",
             "{{lookup . name}}",
             "{{> part ..}}",
+            "{{> part ../..}}",
             "{{toJson (default \"\" .)}}",
         ] {
             assert_eq!(reach(text), (true, true), "{text}");

@@ -2,24 +2,36 @@
 
 use handlebars::{
     BlockContext, BlockParams, Context, Handlebars, Helper, HelperDef, HelperResult,
-    JsonTruthy as _, Output, RenderContext, RenderError, RenderErrorReason, Renderable as _,
-    to_json,
+    JsonTruthy as _, Output, PathAndJson, RenderContext, RenderError, RenderErrorReason,
+    Renderable as _, Template, to_json,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// Habitat's: entries whose `alive` is true; `@index` counts from 1 among them.
-pub(super) struct EachAlive;
+use super::kind;
 
-/// Entries whose `ready` is true; `@index` counts from 0 among them, as in `each`.
-pub(super) struct EachReady;
-
-struct Kind {
+/// Which entries a block helper passes over, and how it counts them.
+pub(super) struct Each {
     name: &'static str,
+    /// The key that has to be true.
     key: &'static str,
     first_index: usize,
 }
 
-impl HelperDef for EachAlive {
+/// Habitat's: entries whose `alive` is true; `@index` counts from 1 among them.
+pub(super) const EACH_ALIVE: Each = Each {
+    name: "eachAlive",
+    key: "alive",
+    first_index: 1,
+};
+
+/// Entries whose `ready` is true; `@index` counts from 0 among them, as in `each`.
+pub(super) const EACH_READY: Each = Each {
+    name: "eachReady",
+    key: "ready",
+    first_index: 0,
+};
+
+impl HelperDef for Each {
     fn call<'reg: 'rc, 'rc>(
         &self,
         helper: &Helper<'rc>,
@@ -28,100 +40,168 @@ impl HelperDef for EachAlive {
         render: &mut RenderContext<'reg, 'rc>,
         out: &mut dyn Output,
     ) -> HelperResult {
-        let kind = Kind {
-            name: "eachAlive",
-            key: "alive",
-            first_index: 1,
+        let over = helper
+            .param(0)
+            .ok_or(RenderErrorReason::ParamNotFoundForIndex(self.name, 0))?;
+        let Some(template) = helper.template() else {
+            return Ok(());
         };
-        each(&kind, helper, registry, context, render, out)
-    }
-}
-
-impl HelperDef for EachReady {
-    fn call<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        registry: &'reg Handlebars<'reg>,
-        context: &'rc Context,
-        render: &mut RenderContext<'reg, 'rc>,
-        out: &mut dyn Output,
-    ) -> HelperResult {
-        let kind = Kind {
-            name: "eachReady",
-            key: "ready",
-            first_index: 0,
-        };
-        each(&kind, helper, registry, context, render, out)
-    }
-}
-
-fn each<'reg: 'rc, 'rc>(
-    kind: &Kind,
-    helper: &Helper<'rc>,
-    registry: &'reg Handlebars<'reg>,
-    context: &'rc Context,
-    render: &mut RenderContext<'reg, 'rc>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let value = helper
-        .param(0)
-        .ok_or(RenderErrorReason::ParamNotFoundForIndex(kind.name, 0))?;
-    let Some(template) = helper.template() else {
-        return Ok(());
-    };
-    if !value.value().is_truthy(false) {
-        return match helper.inverse() {
-            Some(inverse) => inverse.render(registry, context, render, out),
-            None => Ok(()),
-        };
-    }
-    // What is iterated, with the step of the path that leads to it, and `@key` for tables.
-    let entries: Vec<(String, &Value, Option<&String>)> = match value.value() {
-        Value::Array(list) => {
-            let mut entries = Vec::new();
-            for (index, entry) in list.iter().enumerate() {
-                if chosen(kind, entry)? {
-                    entries.push((index.to_string(), entry, None));
+        if !over.value().is_truthy(false) {
+            return match helper.inverse() {
+                Some(inverse) => inverse.render(registry, context, render, out),
+                None if registry.strict_mode() && over.is_value_missing() => {
+                    Err(RenderError::strict_error(over.relative_path()))
                 }
-            }
-            entries
+                None => Ok(()),
+            };
         }
-        Value::Object(table) if chosen(kind, value.value())? => table
-            .iter()
-            .map(|(key, entry)| (key.clone(), entry, Some(key)))
-            .collect(),
-        Value::Object(_) => Vec::new(),
-        _ => return Err(RenderErrorReason::Other("Param type is not iterable.".to_owned()).into()),
-    };
-    let path = value.context_path();
-    let last = entries.len().saturating_sub(1);
-    for (number, (step, entry, key)) in entries.into_iter().enumerate() {
+        let entries = match over.value() {
+            Value::Array(list) => self.of_list(list)?,
+            Value::Object(table) => self.of_table(over.value(), table)?,
+            other => {
+                return Err(RenderErrorReason::Other(format!(
+                    "{}: Param type is not iterable. Argument 1 must be a list or a table and is {}",
+                    self.name,
+                    kind(other)
+                ))
+                .into());
+            }
+        };
+        // One block for all entries, as in the engine's `each`: what an entry sets, the next one still sees.
         let mut block = BlockContext::new();
-        block.set_local_var("first", to_json(number == 0));
-        block.set_local_var("last", to_json(number == last));
-        let index = to_json(number + kind.first_index);
-        block.set_local_var("index", index.clone());
-        if let Some(key) = key {
-            block.set_local_var("key", to_json(key));
+        match over.context_path() {
+            Some(path) => block.base_path_mut().clone_from(path),
+            None => block.set_base_value(over.value().clone()),
         }
-        match path {
-            Some(path) => {
-                block.base_path_mut().clone_from(path);
-                block.base_path_mut().push(step);
-            }
-            None => block.set_base_value(entry.clone()),
-        }
-        let second = key.map_or(index, to_json);
-        set_parameters(&mut block, helper, path.is_some(), entry, second)?;
         render.push_block(block);
-        let rendered = template.render(registry, context, render, out);
+        for entry in entries {
+            self.render(
+                &entry, over, template, helper, registry, context, render, out,
+            )?;
+        }
         render.pop_block();
-        rendered?;
+        Ok(())
     }
-    Ok(())
 }
 
-/// `as |entry|` and `as |entry index|`.
+/// What one pass of the block sees.
+struct Entry<'a> {
+    value: &'a Value,
+    /// The step of the path that leads to it.
+    step: String,
+    first: bool,
+    /// Not of a table's entries, in Habitat.
+    last: Option<bool>,
+    /// Counted from 0.
+    number: usize,
+    /// Of a table's entries only.
+    key: Option<&'a str>,
+}
+
+impl Each {
+    fn of_list<'a>(&self, list: &'a [Value]) -> Result<Vec<Entry<'a>>, RenderError> {
+        let mut entries: Vec<Entry<'a>> = Vec::new();
+        for (index, value) in list.iter().enumerate() {
+            if self.is_chosen(value)? {
+                entries.push(Entry {
+                    value,
+                    step: index.to_string(),
+                    first: entries.is_empty(),
+                    last: Some(false),
+                    number: entries.len(),
+                    key: None,
+                });
+            }
+        }
+        if let Some(last) = entries.last_mut() {
+            last.last = Some(true);
+        }
+        Ok(entries)
+    }
+
+    /// A table is passed over itself when it is chosen, key by key.
+    fn of_table<'a>(
+        &self,
+        whole: &Value,
+        table: &'a Map<String, Value>,
+    ) -> Result<Vec<Entry<'a>>, RenderError> {
+        if !self.is_chosen(whole)? {
+            return Ok(Vec::new());
+        }
+        let entries = table
+            .iter()
+            .enumerate()
+            .map(|(number, (key, value))| Entry {
+                value,
+                step: key.clone(),
+                first: number == 0,
+                last: None,
+                number,
+                key: Some(key),
+            });
+        Ok(entries.collect())
+    }
+
+    /// Whether the entry has the key, and it is true. Habitat panics when it is no boolean; here it is an error.
+    fn is_chosen(&self, entry: &Value) -> Result<bool, RenderError> {
+        match entry.get(self.key) {
+            None => Ok(false),
+            Some(Value::Bool(chosen)) => Ok(*chosen),
+            Some(other) => Err(RenderErrorReason::Other(format!(
+                "{}: `{}` of an entry must be a boolean and is {}",
+                self.name,
+                self.key,
+                kind(other)
+            ))
+            .into()),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a helper is handed five of them")]
+    fn render<'reg: 'rc, 'rc>(
+        &self,
+        entry: &Entry<'_>,
+        over: &PathAndJson<'rc>,
+        template: &'rc Template,
+        helper: &Helper<'rc>,
+        registry: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        render: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        if let Some(block) = render.block_mut() {
+            block.set_local_var("first", to_json(entry.first));
+            let index = to_json(entry.number + self.first_index);
+            let second = if let Some(key) = entry.key {
+                block.set_local_var("key", to_json(key));
+                to_json(key)
+            } else {
+                block.set_local_var("index", index.clone());
+                index
+            };
+            if let Some(last) = entry.last {
+                block.set_local_var("last", to_json(last));
+            }
+            match over.context_path() {
+                Some(path) => {
+                    block.base_path_mut().clone_from(path);
+                    block.base_path_mut().push(entry.step.clone());
+                }
+                None => block.set_base_value(entry.value.clone()),
+            }
+            set_parameters(
+                block,
+                helper,
+                over.context_path().is_some(),
+                entry.value,
+                second,
+            )?;
+        }
+        template.render(registry, context, render, out)
+    }
+}
+
+/// `as |entry|` and `as |entry index|`, or `as |entry key|`.
 fn set_parameters<'rc>(
     block: &mut BlockContext<'rc>,
     helper: &Helper<'rc>,
@@ -145,17 +225,4 @@ fn set_parameters<'rc>(
     }
     block.set_block_params(parameters);
     Ok(())
-}
-
-/// Whether the entry has the key, and it is true. Habitat panics when it is no boolean; here it is an error.
-fn chosen(kind: &Kind, entry: &Value) -> Result<bool, RenderError> {
-    match entry.get(kind.key) {
-        None => Ok(false),
-        Some(Value::Bool(chosen)) => Ok(*chosen),
-        Some(_) => Err(RenderErrorReason::Other(format!(
-            "{}: `{}` of an entry is no boolean",
-            kind.name, kind.key
-        ))
-        .into()),
-    }
 }

@@ -13,8 +13,8 @@ use super::Arguments;
 pub(super) fn pkg_path_for(arguments: &Arguments<'_>) -> Result<String, RenderError> {
     let invalid = || arguments.error("Invalid package identifier for \"pkgPathFor\"");
     let wanted = arguments.value(0)?.as_str().ok_or_else(invalid)?;
-    let parts: Vec<&str> = wanted.split('/').collect();
-    if !(2..=4).contains(&parts.len()) || parts.iter().any(|part| part.is_empty()) {
+    let wanted: Vec<&str> = wanted.split('/').collect();
+    if !(2..=IDENT.len()).contains(&wanted.len()) {
         return Err(invalid());
     }
     let dependencies = arguments
@@ -23,23 +23,22 @@ pub(super) fn pkg_path_for(arguments: &Arguments<'_>) -> Result<String, RenderEr
         .and_then(Value::as_array);
     let dependencies =
         dependencies.ok_or_else(|| arguments.error("there is no pkg.deps in the context"))?;
-    let ident = |dependency: &Value| {
-        ["origin", "name", "version", "release"].map(|key| text_of(dependency.get(key)))
-    };
-    let found = dependencies.iter().map(ident).find(|ident| {
-        parts
-            .iter()
-            .zip(ident)
-            .all(|(part, own)| *part == own.as_str())
-    });
-    Ok(found
-        .map(|ident| format!("/hab/pkgs/{}", ident.join("/")))
-        .unwrap_or_default())
+    for dependency in dependencies {
+        let part = |key: &&str| dependency.get(key).and_then(Value::as_str);
+        let Some(ident) = IDENT.iter().map(part).collect::<Option<Vec<_>>>() else {
+            return Err(
+                arguments.error("an entry of pkg.deps lacks its origin, name, version or release")
+            );
+        };
+        if ident.starts_with(&wanted) {
+            return Ok(format!("/hab/pkgs/{}", ident.join("/")));
+        }
+    }
+    Ok(String::new())
 }
 
-fn text_of(value: Option<&Value>) -> String {
-    value.and_then(Value::as_str).unwrap_or_default().to_owned()
-}
+/// The parts of a package's identifier.
+const IDENT: [&str; 4] = ["origin", "name", "version", "release"];
 
 /// Tables are dropped; everything else is JSON with its quotes taken out, as in Habitat.
 fn without_quotes(value: &Value) -> Option<String> {

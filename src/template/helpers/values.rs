@@ -1,6 +1,7 @@
 //! Owns the helpers that take any value: the serialisers, `default` and `required`.
 
 use handlebars::RenderError;
+use serde::Serialize as _;
 use serde_json::Value;
 
 use super::Arguments;
@@ -14,13 +15,14 @@ pub(super) fn to_json(arguments: &Arguments<'_>) -> Result<String, RenderError> 
 /// A table is a document, anything else a TOML value.
 pub(super) fn to_toml(arguments: &Arguments<'_>) -> Result<String, RenderError> {
     let value = arguments.value(0)?;
-    let text = match value {
-        Value::Object(_) => toml::to_string(value).ok(),
-        _ => toml::Value::try_from(value)
-            .ok()
-            .map(|value| value.to_string()),
+    let text = if value.is_object() {
+        toml::to_string(value)
+    } else {
+        let mut text = String::new();
+        let written = value.serialize(toml::ser::ValueSerializer::new(&mut text));
+        written.map(drop).map(|()| text)
     };
-    text.ok_or_else(|| arguments.error("Can't serialize parameter to TOML"))
+    text.map_err(|error| arguments.error(&format!("Can't serialize parameter to TOML: {error}")))
 }
 
 /// YAML without the `---` line.

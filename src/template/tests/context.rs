@@ -1,0 +1,301 @@
+//! The contract, section 3.1: which keys the context has, in which order, and what they hold.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::config::{Layer, Layers, Origin, Settings, load, resolve};
+use crate::package::{Facts, Package};
+use crate::snapshot::Paths;
+use crate::template::Reach;
+use crate::template::context::{Input, build};
+use crate::world::{Member, OwnPod, World};
+
+fn settings() -> Settings {
+    let flags = Layer::new(Origin::Flag).with(crate::config::Key::Name, "db");
+    let layers = Layers {
+        below_pod: vec![load::defaults()],
+        above_pod: vec![flags],
+    };
+    resolve(&layers, None).expect("settings")
+}
+
+fn member(uid: &str, terminating: bool) -> Member {
+    Member {
+        member_id: uid.to_owned(),
+        ip: "10.0.0.1".to_owned(),
+        addresses: vec!["10.0.0.1".to_owned()],
+        hostname: format!("db-{uid}"),
+        pod_name: Some(format!("db-{uid}")),
+        ready: true,
+        serving: true,
+        terminating,
+        node_name: "node".to_owned(),
+        zone: "zone".to_owned(),
+        ports: Arc::new([("port".to_owned(), 5432)].into()),
+    }
+}
+
+/// Member 0 departs, 1 is self, 2 is another one.
+fn context() -> Value {
+    let members = [member("0", true), member("1", false), member("2", false)];
+    let world = World {
+        pod: OwnPod {
+            name: "db-1".to_owned(),
+            uid: "1".to_owned(),
+            ip: "10.0.0.1".to_owned(),
+            ..OwnPod::default()
+        },
+        members: members
+            .into_iter()
+            .map(|member| (member.member_id.clone(), Arc::new(member)))
+            .collect(),
+        config: Vec::new(),
+        overlay: std::collections::BTreeMap::new(),
+    };
+    let package = Package {
+        facts: Facts {
+            origin: "core".to_owned(),
+            name: "db".to_owned(),
+            version: "1.0".to_owned(),
+            release: "20200101000000".to_owned(),
+            ..Facts::default()
+        },
+        ..Package::default()
+    };
+    let paths = Paths {
+        root: "/kubesup".into(),
+        svc: "/kubesup/svc/db".into(),
+        http: Some(([0, 0, 0, 0], 9631).into()),
+    };
+    let input = Input {
+        world: &world,
+        package: &package,
+        settings: &settings(),
+        cfg: &json!({"z": 1, "a": 2}),
+        paths: &paths,
+    };
+    build(
+        &input,
+        Reach {
+            svc: true,
+            kube: true,
+        },
+    )
+}
+
+fn keys(tree: &Value) -> Vec<&str> {
+    tree.as_object()
+        .expect("a table")
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
+#[test]
+fn the_trees_are_habitats_and_kube() {
+    assert_eq!(
+        keys(&context()),
+        ["sys", "pkg", "cfg", "svc", "bind", "kube"]
+    );
+    assert_eq!(keys(&context()["cfg"]), ["z", "a"], "in their order");
+}
+
+#[test]
+fn sys_has_its_eleven_keys() {
+    assert_eq!(
+        keys(&context()["sys"]),
+        [
+            "version",
+            "member_id",
+            "ip",
+            "hostname",
+            "gossip_ip",
+            "gossip_port",
+            "http_gateway_ip",
+            "http_gateway_port",
+            "ctl_gateway_ip",
+            "ctl_gateway_port",
+            "permanent"
+        ]
+    );
+}
+
+#[test]
+fn pkg_has_its_twenty_keys() {
+    let pkg = &context()["pkg"];
+    assert_eq!(
+        keys(pkg),
+        [
+            "ident",
+            "origin",
+            "name",
+            "version",
+            "release",
+            "deps",
+            "env",
+            "exposes",
+            "exports",
+            "path",
+            "svc_path",
+            "svc_config_path",
+            "svc_data_path",
+            "svc_files_path",
+            "svc_static_path",
+            "svc_var_path",
+            "svc_pid_file",
+            "svc_run",
+            "svc_user",
+            "svc_group"
+        ]
+    );
+    assert_eq!(pkg["ident"], "core/db/1.0/20200101000000");
+    assert_eq!(
+        [
+            &pkg["svc_path"],
+            &pkg["svc_config_path"],
+            &pkg["svc_pid_file"],
+            &pkg["svc_run"]
+        ],
+        [
+            "/kubesup/svc/db",
+            "/kubesup/svc/db/config",
+            "/kubesup/svc/db/PID",
+            "/kubesup/svc/db/run"
+        ]
+    );
+}
+
+#[test]
+fn svc_has_its_keys_and_a_member_its_twenty_four() {
+    let svc = &context()["svc"];
+    assert_eq!(
+        keys(svc),
+        [
+            "service",
+            "group",
+            "org",
+            "election_is_running",
+            "election_is_no_quorum",
+            "election_is_finished",
+            "update_election_is_running",
+            "update_election_is_no_quorum",
+            "update_election_is_finished",
+            "me",
+            "members",
+            "leader",
+            "first",
+            "update_leader"
+        ]
+    );
+    let member = &svc["members"][0];
+    assert_eq!(
+        keys(member),
+        [
+            "member_id",
+            "pkg",
+            "pkg_incarnation",
+            "package",
+            "service",
+            "group",
+            "org",
+            "persistent",
+            "leader",
+            "follower",
+            "update_leader",
+            "update_follower",
+            "election_is_running",
+            "election_is_no_quorum",
+            "election_is_finished",
+            "update_election_is_running",
+            "update_election_is_no_quorum",
+            "update_election_is_finished",
+            "sys",
+            "alive",
+            "suspect",
+            "confirmed",
+            "departed",
+            "cfg"
+        ]
+    );
+    assert_eq!(
+        keys(&member["pkg"]),
+        ["origin", "name", "version", "release"]
+    );
+    assert_eq!(
+        keys(&member["sys"]),
+        [
+            "ip",
+            "hostname",
+            "gossip_ip",
+            "gossip_port",
+            "http_gateway_ip",
+            "http_gateway_port",
+            "ctl_gateway_ip",
+            "ctl_gateway_port"
+        ]
+    );
+}
+
+#[test]
+fn members_are_those_that_do_not_depart_first_is_of_all_and_me_is_self() {
+    let svc = &context()["svc"];
+    let ids: Vec<_> = svc["members"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|member| &member["member_id"])
+        .collect();
+    assert_eq!(ids, ["1", "2"]);
+    assert_eq!(
+        (&svc["first"]["member_id"], &svc["me"]["member_id"]),
+        (&json!("0"), &json!("1"))
+    );
+    assert_eq!(
+        (&svc["leader"], &svc["update_leader"], &svc["org"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        (&svc["first"]["alive"], &svc["first"]["departed"]),
+        (&json!(false), &json!(true))
+    );
+}
+
+#[test]
+fn kube_has_what_kubernetes_adds() {
+    let kube = &context()["kube"];
+    assert_eq!(
+        keys(&kube["pod"]),
+        [
+            "name",
+            "namespace",
+            "uid",
+            "ip",
+            "ips",
+            "node_name",
+            "labels",
+            "annotations"
+        ]
+    );
+    assert_eq!(keys(&kube["container"]), ["name", "ports", "resources"]);
+    assert_eq!(
+        keys(&kube["endpoints"][0]),
+        [
+            "name",
+            "addresses",
+            "hostname",
+            "ordinal",
+            "ready",
+            "serving",
+            "terminating",
+            "node_name",
+            "zone",
+            "ports"
+        ]
+    );
+    assert_eq!(kube["endpoints"][2]["ordinal"], 2);
+    assert_eq!(
+        kube["endpoints"][0]["terminating"], true,
+        "all of them, those that depart included"
+    );
+}
