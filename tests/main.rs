@@ -24,6 +24,7 @@ mod manifests;
 mod peers;
 mod reaping;
 mod reconfigure;
+mod render;
 mod restart;
 mod services_api;
 mod settings;

@@ -69,7 +69,7 @@ fn print(text: &str) -> Result<(), StartError> {
 fn one_template(template: &Template, say: &dyn Fn(String)) -> Result<(String, String), StartError> {
     let mut unreadable = Vec::new();
     let mut read = |path: &Path, what: &str| {
-        say(format!("{what} {}", path.display()));
+        say(format!("reading {what} {}", path.display()));
         match std::fs::read_to_string(path) {
             Ok(text) => Some(Source {
                 origin: path.display().to_string(),

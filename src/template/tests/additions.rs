@@ -1,4 +1,4 @@
-//! Design, section 6: the helpers that kubesup adds.
+//! Owns the tests of the helpers that kubesup adds (design, section 6).
 
 use serde_json::json;
 

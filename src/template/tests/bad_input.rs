@@ -1,4 +1,4 @@
-//! Templates that are refused, each with the message that an operator sees.
+//! Owns the tests of templates that are refused, each with the message that an operator sees.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The contract, section 3.1: which keys the context has, in which order, and what they hold.
+//! Owns the tests of the contract's section 3.1: which keys the context has, in which order, and what they hold.
 
 use std::sync::Arc;
 

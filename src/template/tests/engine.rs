@@ -1,4 +1,4 @@
-//! The contract, section 3.2: what the engine does with values, blocks, paths and white space.
+//! Owns the tests of the contract's section 3.2: what the engine does with values, blocks, paths and white space.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The contract, section 3.3: Habitat's helpers, each vector, each oddity, each wrong argument.
+//! Owns the tests of the contract's section 3.3: Habitat's helpers, each vector, each oddity, each wrong argument.
 
 use serde_json::json;
 
