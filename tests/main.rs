@@ -25,6 +25,7 @@ mod peers;
 mod reaping;
 mod reconfigure;
 mod restart;
+mod service_files;
 mod services_api;
 mod settings;
 mod support;
