@@ -44,6 +44,8 @@ pub struct Settings {
     pub hooks: Vec<ObjectRef>,
     /// ConfigMaps whose keys are files of `config/`.
     pub templates: Vec<ObjectRef>,
+    /// ConfigMaps and Secrets whose keys are service files, lowest first.
+    pub files: Vec<FilesRef>,
     /// The package directory.
     pub package: Option<PathBuf>,
     /// Where `default.toml`, hooks and templates come from instead of the package.
@@ -127,6 +129,14 @@ impl Settings {
             (Key::Hooks, objects(&self.hooks)),
             (Key::Templates, objects(&self.templates)),
             (
+                Key::Files,
+                self.files
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(","),
+            ),
+            (
                 Key::HealthCheckInterval,
                 format!("{:?}", self.health_check_interval),
             ),
@@ -207,6 +217,43 @@ pub struct ObjectRef {
     pub optional: bool,
     /// Where its keys go below `config/`; empty for the top.
     pub directory: String,
+}
+
+/// A ConfigMap or Secret whose keys are service files: `name`, `secret/name`, each with a `?` when it may be missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilesRef {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Which one.
+    pub object: ObjectRef,
+}
+
+impl fmt::Display for FilesRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            ObjectKind::ConfigMap => write!(f, "{}", self.object),
+            ObjectKind::Secret => write!(f, "secret/{}", self.object),
+        }
+    }
+}
+
+/// What holds data under names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// A ConfigMap.
+    ConfigMap,
+    /// A Secret.
+    Secret,
+}
+
+impl ObjectKind {
+    /// As Kubernetes calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ObjectKind::ConfigMap => "ConfigMap",
+            ObjectKind::Secret => "Secret",
+        }
+    }
 }
 
 /// Alone or with a leader, as in Habitat.

@@ -10,6 +10,7 @@ pub mod error;
 pub mod export;
 mod ledger;
 mod tree;
+mod uploaded;
 pub mod watched_file;
 pub mod watching;
 
@@ -72,6 +73,7 @@ pub struct Written {
 pub struct ServiceFiles {
     tree: Tree,
     ledger: Ledger,
+    uploaded: Ledger,
 }
 
 impl ServiceFiles {
@@ -87,12 +89,17 @@ impl ServiceFiles {
                 tree.make(name, mode, service_owner(mode, owner))?;
             }
         }
-        let ledger = Ledger::load(&tree);
-        let directories = ledger.directories().chain(["", "hooks", "config"]);
+        let ledger = Ledger::load(&tree, ledger::RENDERED);
+        let uploaded = Ledger::load(&tree, ledger::UPLOADED);
+        let directories = ledger.directories().chain(["", "hooks", "config", "files"]);
         for directory in directories {
             tree.clear_leftovers(directory);
         }
-        Ok(Self { tree, ledger })
+        Ok(Self {
+            tree,
+            ledger,
+            uploaded,
+        })
     }
 
     /// Makes the rendered files on disk what `rendered` says, and writes only those whose bytes differ. On an error
@@ -221,7 +228,7 @@ impl ServiceFiles {
     fn replace_ledger(&mut self, ledger: Ledger) -> Result<(), FilesError> {
         if ledger != self.ledger {
             self.tree
-                .replace(ledger::NAME, ledger.to_text().as_bytes(), READABLE)?;
+                .replace(ledger::RENDERED.name, ledger.to_text().as_bytes(), READABLE)?;
             self.ledger = ledger;
         }
         Ok(())

@@ -8,6 +8,7 @@ pub mod ident;
 pub mod layers;
 pub mod overlay;
 pub mod path;
+pub mod service_files;
 pub mod taint;
 pub mod variables;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Settings;
 use crate::lifecycle::Files;
 use crate::package::taint::Taint;
-use crate::package::{Package, layers, overlay};
+use crate::package::{Package, layers, overlay, service_files};
 use crate::snapshot::Paths;
 use crate::template::{self, Strictness, Templates, context};
 use crate::world::World;
@@ -59,13 +59,15 @@ impl Revisions {
                 package.facts.name
             )]);
         }
-        // Both at once: an operator who mends one wants to know of the other.
+        // All at once: an operator who mends one wants to know of the others.
+        let files = service_files::check(&world.files);
         let layers = layers::merge(&package, &world.config);
         let parsed = self.parse(package, settings);
         let (layers, parsed) = match (layers, parsed) {
-            (Ok(layers), Ok(parsed)) => (layers, parsed),
+            (Ok(layers), Ok(parsed)) if files.is_empty() => (layers, parsed),
             (layers, parsed) => {
-                let mut problems = layers.err().map(lines).unwrap_or_default();
+                let mut problems = lines(files);
+                problems.extend(layers.err().map(lines).unwrap_or_default());
                 problems.extend(parsed.err().unwrap_or_default());
                 return Err(problems);
             }

@@ -249,9 +249,10 @@ impl Supervisor {
             .local
             .lay(&self.base.borrow(), &self.accepted.settings().name);
         let now = self.now().mono;
-        let Some(event) = self.accepted.render(&view, &base, now) else {
+        let events = self.accepted.render(&view, &base, now);
+        if events.is_empty() {
             return;
-        };
+        }
         if let Some(service) = self.accepted.service() {
             let pod = &service.world.pod;
             let policy = policy(&service.settings, Some(pod), Some(&service.package));
@@ -259,7 +260,9 @@ impl Supervisor {
                 .also_stop_at(stop_signals(&service.settings, pod));
             self.lifecycle.set_policy(policy);
         }
-        self.feed(event);
+        for event in events {
+            self.feed(event);
+        }
     }
 
     /// Feeds one event, executes what it asks for, and feeds back what that leads to.

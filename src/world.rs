@@ -128,6 +128,8 @@ pub struct World {
     pub config: Vec<Document>,
     /// Files that ConfigMaps add to the package or replace in it, by path: `hooks/run`, `config/sub/app.conf`.
     pub overlay: BTreeMap<String, OverlayFile>,
+    /// Service files by name.
+    pub files: BTreeMap<String, ServiceFile>,
 }
 
 /// The data of one ConfigMap or Secret that serves as live configuration.
@@ -172,6 +174,27 @@ pub struct OverlayFile {
     pub object: String,
     /// The file's bytes.
     pub content: Vec<u8>,
+}
+
+/// One service file: a key of a ConfigMap or Secret that is written to `<svc>/files` as it is.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct ServiceFile {
+    /// How messages name it: `Secret shop/demo-tls, key tls.key`.
+    pub object: String,
+    /// Whether its content may be shown.
+    pub sensitivity: Sensitivity,
+    /// The file's bytes.
+    pub content: Vec<u8>,
+}
+
+/// Without the content, which is long, and may be a Secret's.
+impl fmt::Debug for ServiceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceFile")
+            .field("object", &self.object)
+            .field("bytes", &self.content.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is known at one moment: the world when it is complete, and what stands in the way.

@@ -26,6 +26,7 @@ mod reaping;
 mod reconfigure;
 mod render;
 mod restart;
+mod service_files;
 mod services_api;
 mod settings;
 mod support;

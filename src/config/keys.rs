@@ -63,6 +63,7 @@ keys! {
     Secrets "secrets" Live "NAMES" "Secrets that are live configuration above the ConfigMaps, lowest first; NAME? may be missing";
     Hooks "hooks" Live "NAMES" "ConfigMaps whose keys are hooks";
     Templates "templates" Live "NAMES" "ConfigMaps whose keys are files of config/; NAME=DIR puts them in a sub-directory";
+    Files "files" Live "NAMES" "ConfigMaps, or Secrets as secret/NAME, whose keys are service files; NAME? may be missing";
     HealthCheckInterval "health-check-interval" Pod "TIME" "How often the health check runs";
     HealthCheckTimeout "health-check-timeout" Pod "TIME" "How long a health check may take";
     ReconfigureTimeout "reconfigure-timeout" Pod "TIME" "How long the reconfigure hook may take";

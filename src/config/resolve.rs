@@ -11,8 +11,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{
-    Bind, BindingMode, Key, Listen, ObjectRef, OnExit, RestartBudget, Settings, TlsFiles, Topology,
-    duration,
+    Bind, BindingMode, FilesRef, Key, Listen, ObjectKind, ObjectRef, OnExit, RestartBudget,
+    Settings, TlsFiles, Topology, duration,
 };
 
 /// Where a value came from, for messages.
@@ -161,6 +161,7 @@ fn read(from: &mut Reader<'_>) -> Settings {
         secrets: from.objects(Key::Secrets, Directory::Refused),
         hooks: from.objects(Key::Hooks, Directory::Refused),
         templates: from.objects(Key::Templates, Directory::Allowed),
+        files: from.files(),
         package: from.text(Key::Package).map(PathBuf::from),
         config_from: from.text(Key::ConfigFrom).map(PathBuf::from),
         root: from
@@ -407,6 +408,48 @@ impl Reader<'_> {
         Some(text)
     }
 
+    /// `secret/` before a name makes it a Secret's.
+    fn files(&mut self) -> Vec<FilesRef> {
+        let text = self.text(Key::Files).unwrap_or_default().to_owned();
+        let mut files: Vec<FilesRef> = Vec::new();
+        for item in text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+        {
+            let (kind, name) = match item.strip_prefix("secret/") {
+                Some(name) => (ObjectKind::Secret, name),
+                None => (ObjectKind::ConfigMap, item),
+            };
+            let (name, optional) = name
+                .strip_suffix('?')
+                .map_or((name, false), |name| (name, true));
+            let problem = if !is_object_name(name) {
+                Some(format!(
+                    "{item:?}: {name:?} is no name; write a ConfigMap's name, or secret/ and a Secret's"
+                ))
+            } else if files
+                .iter()
+                .any(|other| other.kind == kind && other.object.name == name)
+            {
+                Some(format!("{item:?} is named twice"))
+            } else {
+                None
+            };
+            if let Some(problem) = problem {
+                self.problem(Key::Files, problem);
+                continue;
+            }
+            let object = ObjectRef {
+                name: name.to_owned(),
+                optional,
+                directory: String::new(),
+            };
+            files.push(FilesRef { kind, object });
+        }
+        files
+    }
+
     fn objects(&mut self, key: Key, directory: Directory) -> Vec<ObjectRef> {
         let text = self.text(key).unwrap_or_default().to_owned();
         let mut objects: Vec<ObjectRef> = Vec::new();
@@ -649,6 +692,25 @@ mod tests {
         );
         for bad in ["a=../x", "a=/x", "a=x//y"] {
             assert_eq!(problems(&[(Key::Templates, bad)]).len(), 1, "{bad}");
+        }
+    }
+
+    #[test]
+    fn service_files_come_from_config_maps_and_secrets() {
+        let settings = resolve(&layers(&[(Key::Files, "a, secret/a, secret/b?, c?")]), None)
+            .expect("settings");
+        let shown: Vec<_> = settings.files.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["a", "secret/a", "secret/b?", "c?"]);
+        assert_eq!(settings.files[1].kind, ObjectKind::Secret);
+        for bad in [
+            "secrets/a",
+            "secret/",
+            "a,a",
+            "secret/a,secret/a",
+            "A",
+            "a=x",
+        ] {
+            assert_eq!(problems(&[(Key::Files, bad)]).len(), 1, "{bad}");
         }
     }
 

@@ -6,8 +6,25 @@ use std::collections::BTreeSet;
 use super::tree::Tree;
 use crate::package::path;
 
-/// The list's file in the service's directory: a path a line, directories with a slash at the end.
-pub(super) const NAME: &str = ".rendered";
+/// What one list is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scope {
+    /// The list's file in the service's directory: a path a line, directories with a slash at the end.
+    pub(super) name: &'static str,
+    /// Where what it lists may be.
+    tops: &'static [&'static str],
+}
+
+/// Rendered files.
+pub(super) const RENDERED: Scope = Scope {
+    name: ".rendered",
+    tops: &["hooks/", "config/", "config_install/"],
+};
+/// Service files.
+pub(super) const UPLOADED: Scope = Scope {
+    name: ".uploaded",
+    tops: &["files/"],
+};
 
 /// The longest list that is read, in bytes: 64 thousand paths of 256 bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -21,24 +38,24 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// The list on disk; an empty one when there is none that can be read.
-    pub(super) fn load(tree: &Tree) -> Self {
+    pub(super) fn load(tree: &Tree, scope: Scope) -> Self {
         let bytes = tree
-            .read(NAME, MAX_BYTES)
+            .read(scope.name, MAX_BYTES)
             .ok()
             .flatten()
             .unwrap_or_default();
-        Self::from_text(&String::from_utf8_lossy(&bytes))
+        Self::from_text(&String::from_utf8_lossy(&bytes), scope)
     }
 
     /// Lines that could lead elsewhere are left out: the list may have been edited.
-    fn from_text(text: &str) -> Self {
+    fn from_text(text: &str, scope: Scope) -> Self {
         let mut ledger = Self::default();
         for line in text.lines() {
             let (path, set) = match line.strip_suffix('/') {
                 Some(directory) => (directory, &mut ledger.directories),
                 None => (line, &mut ledger.files),
             };
-            let ours = path.starts_with("hooks/") || path.starts_with("config/");
+            let ours = scope.tops.iter().any(|top| path.starts_with(top));
             if ours && path::check(path).is_ok() {
                 set.insert(path.to_owned());
             }
@@ -69,6 +86,10 @@ impl Ledger {
         }
     }
 
+    pub(super) fn has_file(&self, path: &str) -> bool {
+        self.files.contains(path)
+    }
+
     pub(super) fn files(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(String::as_str)
     }
@@ -91,13 +112,14 @@ mod tests {
         ledger.add_directory("config/sub");
         ledger.add_directory("config");
         assert_eq!(ledger.to_text(), "config/sub/a\nhooks/run\nconfig/sub/\n");
-        assert_eq!(Ledger::from_text(&ledger.to_text()), ledger);
+        assert_eq!(Ledger::from_text(&ledger.to_text(), RENDERED), ledger);
     }
 
     #[test]
     fn lines_that_lead_elsewhere_are_left_out() {
         let ledger = Ledger::from_text(
-            "../x\n/etc/passwd\nconfig/../../x\ndata/x\nrun\nconfig/\n\nconfig/ok\n",
+            "../x\n/etc/passwd\nconfig/../../x\ndata/x\nfiles/x\nrun\nconfig/\n\nconfig/ok\n",
+            RENDERED,
         );
         assert_eq!(ledger.to_text(), "config/ok\n");
     }

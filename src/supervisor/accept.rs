@@ -14,7 +14,7 @@ use crate::files::ServiceFiles;
 use crate::lifecycle::{Event, Files};
 use crate::revision::{Revision, Revisions};
 use crate::snapshot::{Paths, Service};
-use crate::world::{View, World};
+use crate::world::{ServiceFile, View, World};
 
 /// What could not be written is tried again after this time, in case the disk was full for a moment.
 const RETRY_WRITE: Duration = Duration::from_secs(5);
@@ -30,6 +30,10 @@ pub(super) struct Accepted {
     files: Option<ServiceFiles>,
     /// The files as they were written last.
     on_disk: Arc<Files>,
+    /// The service files as they were written last.
+    uploaded: BTreeMap<String, ServiceFile>,
+    /// Service files were written and the life cycle does not know yet.
+    files_updated: bool,
     /// Somebody else may have changed them since.
     stale: bool,
     rejections: Vec<String>,
@@ -46,6 +50,8 @@ impl Accepted {
             service: None,
             files: None,
             on_disk: Arc::default(),
+            uploaded: BTreeMap::new(),
+            files_updated: false,
             stale: true,
             rejections: Vec::new(),
             retry_at: None,
@@ -100,11 +106,13 @@ impl Accepted {
     }
 
     /// Renders a view. What the life cycle is to know, when it was accepted; else the rejections say why not.
-    pub(super) fn render(&mut self, view: &View, base: &Base, now: Duration) -> Option<Event> {
+    pub(super) fn render(&mut self, view: &View, base: &Base, now: Duration) -> Vec<Event> {
         self.retry_at = None;
-        let world = view.world.as_ref()?;
+        let Some(world) = &view.world else {
+            return Vec::new();
+        };
         if !self.pinned {
-            return None;
+            return Vec::new();
         }
         let paths = paths(&self.settings, self.http);
         let made = match base {
@@ -112,20 +120,31 @@ impl Accepted {
             Err(problems) => Err(problems.clone()),
         };
         let written = made.and_then(|revision| {
-            self.write(&revision, &paths)
+            self.write(&revision, world, &paths)
                 .inspect_err(|_| self.retry_at = Some(now + RETRY_WRITE))?;
             Ok(revision)
         });
         match written {
-            Ok(revision) => Some(self.accept(world, revision, paths)),
+            Ok(revision) => {
+                // Before the first start the files are there, and nobody has to be told.
+                let updated = std::mem::take(&mut self.files_updated) && self.service.is_some();
+                let rendered = self.accept(world, revision, paths);
+                let updated = updated.then_some(Event::FilesUpdated);
+                [rendered].into_iter().chain(updated).collect()
+            }
             Err(problems) => {
                 self.reject(problems);
-                None
+                Vec::new()
             }
         }
     }
 
-    fn write(&mut self, revision: &Revision, paths: &Paths) -> Result<(), Vec<String>> {
+    fn write(
+        &mut self,
+        revision: &Revision,
+        world: &World,
+        paths: &Paths,
+    ) -> Result<(), Vec<String>> {
         let line = |error: crate::files::FilesError| vec![error.to_string()];
         let files = match &mut self.files {
             Some(files) => files,
@@ -133,6 +152,18 @@ impl Accepted {
                 .files
                 .insert(ServiceFiles::open(paths.svc.clone(), None).map_err(line)?),
         };
+        if self.stale || self.uploaded != world.files {
+            let contents = world
+                .files
+                .iter()
+                .map(|(name, file)| (name.as_str(), file.content.as_slice()));
+            let written = files.write_uploaded(&contents.collect()).map_err(line)?;
+            for path in written.written.iter().chain(&written.removed) {
+                info!(%path, "service file changed");
+                self.files_updated = true;
+            }
+            self.uploaded.clone_from(&world.files);
+        }
         if self.stale || self.on_disk != revision.files {
             let written = files.write(&revision.files).map_err(line)?;
             for path in &written.written {
@@ -206,7 +237,13 @@ impl Accepted {
         if **settings == *self.settings {
             return Vec::new();
         }
-        let live = [Key::Config, Key::Secrets, Key::Hooks, Key::Templates];
+        let live = [
+            Key::Config,
+            Key::Secrets,
+            Key::Hooks,
+            Key::Templates,
+            Key::Files,
+        ];
         let shown = |settings: &Settings| -> BTreeMap<&str, String> {
             settings
                 .shown()

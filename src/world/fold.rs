@@ -10,10 +10,10 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use super::config_map::{Watched, content, secret_content};
 use super::members::{self, Slice};
 use super::{
-    Delta, Departing, Document, Identity, Observation, OverlayFile, OwnPod, Sensitivity, View,
-    WatchKey, World, pod,
+    Delta, Departing, Document, Identity, Observation, OverlayFile, OwnPod, Sensitivity,
+    ServiceFile, View, WatchKey, World, pod,
 };
-use crate::config::{Layer, Layers, ObjectRef, Settings, resolve};
+use crate::config::{FilesRef, Layer, Layers, ObjectKind as Kind, ObjectRef, Settings, resolve};
 
 /// Everything observed so far.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Fold {
                         service: service.clone(),
                     }),
             );
-            wanted.extend(references(settings).map(|(kind, object)| kind.watch(object)));
+            wanted.extend(references(settings).map(|(kind, object)| watch(kind, object)));
         }
         wanted
     }
@@ -294,6 +294,7 @@ impl Fold {
         let mut config = self.documents(&settings.config, Kind::ConfigMap, problems);
         config.extend(self.documents(&settings.secrets, Kind::Secret, problems));
         let overlay = self.overlay(&settings, problems);
+        let files = self.files(&settings, problems);
         // What went away while in use is a problem, but no reason to stop following the rest.
         let complete =
             problems.is_empty() || (self.world.is_some() && self.everything_has_content(&settings));
@@ -307,6 +308,7 @@ impl Fold {
             pod: present.own.clone(),
             config,
             overlay,
+            files,
         })
     }
 
@@ -360,7 +362,7 @@ impl Fold {
         let place = self.object_place(kind, object);
         let watched = self.watched(kind, object);
         match watched.and_then(|watched| watched.present) {
-            None => problems.push(self.because(&kind.watch(object), format!("{place} has not been read yet"))),
+            None => problems.push(self.because(&watch(kind, object), format!("{place} has not been read yet"))),
             Some(false) if !object.optional => problems.push(format!(
                 "{place} does not exist; create it, or write {}? in the annotation kubesup.dev/{annotation} if it may be missing",
                 object.name
@@ -385,7 +387,7 @@ impl Fold {
             let data = self.content(kind, object, annotation, problems)?.clone();
             Some(Document {
                 object: self.object_place(kind, object),
-                sensitivity: kind.sensitivity(),
+                sensitivity: sensitivity(kind),
                 data,
             })
         };
@@ -428,6 +430,27 @@ impl Fold {
         files
     }
 
+    /// Of two files of one name the later object's counts.
+    fn files(
+        &self,
+        settings: &Settings,
+        problems: &mut Vec<String>,
+    ) -> BTreeMap<String, ServiceFile> {
+        let mut files = BTreeMap::new();
+        for FilesRef { kind, object } in &settings.files {
+            let content = self.content(*kind, object, "files", problems);
+            for (key, content) in content.into_iter().flatten() {
+                let file = ServiceFile {
+                    object: format!("{}, key {key}", self.object_place(*kind, object)),
+                    sensitivity: sensitivity(*kind),
+                    content: content.clone(),
+                };
+                files.insert(key.clone(), file);
+            }
+        }
+        files
+    }
+
     fn object_place(&self, kind: Kind, object: &ObjectRef) -> String {
         format!(
             "{} {}/{}",
@@ -446,34 +469,18 @@ impl Fold {
     }
 }
 
-/// What holds data under names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    ConfigMap,
-    Secret,
+fn sensitivity(kind: Kind) -> Sensitivity {
+    match kind {
+        Kind::ConfigMap => Sensitivity::Public,
+        Kind::Secret => Sensitivity::Secret,
+    }
 }
 
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Kind::ConfigMap => "ConfigMap",
-            Kind::Secret => "Secret",
-        }
-    }
-
-    fn sensitivity(self) -> Sensitivity {
-        match self {
-            Kind::ConfigMap => Sensitivity::Public,
-            Kind::Secret => Sensitivity::Secret,
-        }
-    }
-
-    fn watch(self, object: &ObjectRef) -> WatchKey {
-        let name = object.name.clone();
-        match self {
-            Kind::ConfigMap => WatchKey::ConfigMap { name },
-            Kind::Secret => WatchKey::Secret { name },
-        }
+fn watch(kind: Kind, object: &ObjectRef) -> WatchKey {
+    let name = object.name.clone();
+    match kind {
+        Kind::ConfigMap => WatchKey::ConfigMap { name },
+        Kind::Secret => WatchKey::Secret { name },
     }
 }
 
@@ -487,6 +494,12 @@ fn references(settings: &Settings) -> impl Iterator<Item = (Kind, &ObjectRef)> {
     config_maps
         .map(|object| (Kind::ConfigMap, object))
         .chain(settings.secrets.iter().map(|object| (Kind::Secret, object)))
+        .chain(
+            settings
+                .files
+                .iter()
+                .map(|files| (files.kind, &files.object)),
+        )
 }
 
 #[cfg(test)]
@@ -728,6 +741,32 @@ mod tests {
             &world,
             &view.world.expect("the last one stays")
         ));
+    }
+
+    #[test]
+    fn service_files_come_from_both_kinds_and_the_later_one_wins() {
+        let mut fold = fold();
+        fold.apply(pods("u1", json!({"kubesup.dev/files": "f, secret/f"})));
+        fold.apply(slices(&[]));
+        fold.apply(config("f", Some(json!({"a": "1", "b": "1"}))));
+        assert_eq!(
+            fold.view().problems,
+            ["Secret shop/f has not been read yet"]
+        );
+        fold.apply(secret("f", Some(json!({"b": "2"}))));
+        let world = fold.view().world.expect("a world");
+        let files: Vec<_> = world
+            .files
+            .iter()
+            .map(|(name, file)| (name.as_str(), file.object.as_str(), file.sensitivity))
+            .collect();
+        assert_eq!(
+            files,
+            [
+                ("a", "ConfigMap shop/f, key a", Sensitivity::Public),
+                ("b", "Secret shop/f, key b", Sensitivity::Secret)
+            ]
+        );
     }
 
     #[test]
