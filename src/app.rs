@@ -26,7 +26,7 @@ use crate::supervisor::{self, Base, Dependencies};
 use crate::world::{Fold, View};
 use crate::{api, observe};
 pub use render::render;
-use source::{PackageSource, Source};
+use source::{Channels, PackageSource, Source};
 
 /// Something does not render.
 pub const EXIT_PROBLEMS: i32 = 1;
@@ -109,6 +109,8 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
 
     let (observed, observations) = mpsc::channel(OBSERVATIONS);
     let (wanted, wants) = watch::channel(BTreeSet::new());
+    let (drains, drain_requests) = mpsc::channel(1);
+    let drains = source.drains().then_some(drains);
     let (view, views) = watch::channel(Arc::new(View::default()));
     let fold = Fold::new(source.identity(), layers);
     wanted.send_replace(fold.wanted());
@@ -122,7 +124,17 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         environment: variables.clone(),
     };
     source
-        .start(&mut tasks, package, wants, observed, base, &shutdown)
+        .start(
+            &mut tasks,
+            package,
+            Channels {
+                wanted: wants,
+                observations: observed,
+                base,
+                drains: drain_requests,
+            },
+            &shutdown,
+        )
         .await?;
     tasks.spawn(async move {
         observe::run(fold, observations, wanted, view).await;
@@ -139,6 +151,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         http: address,
         environment,
         variables,
+        drains,
         shutdown: shutdown.clone(),
     });
     let code = until_over(service, &mut tasks, &shutdown).await;

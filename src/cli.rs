@@ -233,6 +233,14 @@ mod tests {
     }
 
     #[test]
+    fn a_yes_or_no_flag_needs_no_value() {
+        let once = |words: &str| run(words).flags.values[&Key::Once].text.clone();
+        assert_eq!(once("kubesup run --once -- true"), "true");
+        assert_eq!(once("kubesup run --once --group a -- true"), "true");
+        assert_eq!(once("kubesup run --once=false -- true"), "false");
+    }
+
+    #[test]
     fn help_and_version_are_printed() {
         for words in [
             "kubesup --help",

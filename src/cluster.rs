@@ -11,6 +11,7 @@
 
 mod backoff;
 pub mod client;
+pub mod drain;
 pub mod freshness;
 mod gate;
 pub mod identity;

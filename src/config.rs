@@ -7,6 +7,7 @@ pub mod duration;
 pub mod keys;
 pub mod load;
 pub mod resolve;
+pub mod supervision;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,6 +17,10 @@ use std::time::Duration;
 pub use bind::Bind;
 pub use keys::Key;
 pub use resolve::{Layer, Layers, Origin, Problem, resolve};
+pub use supervision::{
+    HealthCheck, LogFormat, OnHealthFailure, Output, RemapExit, RewriteSignals, RunAs,
+    TerminationLog,
+};
 
 /// All settings, resolved. `config/kubesup.yaml` documents each key and holds the defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +87,36 @@ pub struct Settings {
     pub shutdown_timeout: Option<Duration>,
     /// A signal that means stop, besides TERM, INT, QUIT and the Pod's own.
     pub stop_signal: Option<i32>,
+    /// Exit codes of the program that kubesup ends with as others.
+    pub remap_exit: RemapExit,
+    /// Signals that the program gets as others, or not.
+    pub rewrite_signal: RewriteSignals,
+    /// Where the reason of the end is written.
+    pub termination_log: TerminationLog,
+    /// Render, run, end with the program's code; implies `on_exit` `Exit`.
+    pub once: bool,
+    /// The program gets kubesup's terminal.
+    pub tty: bool,
+    /// Where the main process's output goes.
+    pub output: Output,
+    /// How the output of children is shown.
+    pub log_format: LogFormat,
+    /// Who hooks and the main process run as; `None`: whom the package names.
+    pub user: Option<RunAs>,
+    /// A health check in place of the hook.
+    pub health_check: Option<HealthCheck>,
+    /// How many failed checks in a row count.
+    pub health_check_threshold: u32,
+    /// How long after the start the first check is.
+    pub health_check_start_delay: Duration,
+    /// What failed checks mean.
+    pub on_health_failure: OnHealthFailure,
+    /// How long the `init` hook may take; `None`: no limit.
+    pub init_timeout: Option<Duration>,
+    /// How long the program serves on after its endpoints are gone.
+    pub drain_linger: Duration,
+    /// How long a stop waits for the endpoints to go, lingering included.
+    pub drain_max: Duration,
     /// Changes are coalesced until nothing changed for this long …
     pub settle_quiet: Duration,
     /// … but no longer than this after the first.
@@ -169,6 +204,36 @@ impl Settings {
                 format!("{:?}", self.service_restart_cooldown_period),
             ),
             (Key::OnExit, format!("{:?}", self.on_exit).to_lowercase()),
+            (Key::RemapExit, format!("{:?}", self.remap_exit)),
+            (Key::RewriteSignal, format!("{:?}", self.rewrite_signal)),
+            (Key::Output, format!("{:?}", self.output).to_lowercase()),
+            (
+                Key::LogFormat,
+                format!("{:?}", self.log_format).to_lowercase(),
+            ),
+            (
+                Key::User,
+                self.user
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+            ),
+            (Key::HealthCheck, format!("{:?}", self.health_check)),
+            (
+                Key::HealthCheckThreshold,
+                self.health_check_threshold.to_string(),
+            ),
+            (
+                Key::HealthCheckStartDelay,
+                format!("{:?}", self.health_check_start_delay),
+            ),
+            (
+                Key::OnHealthFailure,
+                format!("{:?}", self.on_health_failure).to_lowercase(),
+            ),
+            (Key::InitTimeout, format!("{:?}", self.init_timeout)),
+            (Key::DrainLinger, format!("{:?}", self.drain_linger)),
+            (Key::DrainMax, format!("{:?}", self.drain_max)),
             (Key::SettleQuiet, format!("{:?}", self.settle_quiet)),
             (Key::SettleMax, format!("{:?}", self.settle_max)),
             (Key::Strict, self.strict.to_string()),

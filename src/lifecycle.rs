@@ -14,6 +14,9 @@
 //!                 └────────────┴───────────┴──────────▲  └────▶ Finished       │
 //!                         ended by itself             └── (no backoff) ────────┘
 //! ```
+//!
+//! Between Running and Stopping the program drains when kubesup itself is to end; between Stopping and `PostStop` what is
+//! left of it is swept. Both are passed through when there is nothing to wait for.
 
 mod health;
 mod machine;
@@ -28,7 +31,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{OnExit, RestartBudget};
+use crate::config::{OnExit, OnHealthFailure, RestartBudget, RewriteSignals};
 pub use machine::Lifecycle;
 use status::TerminationReason;
 
@@ -103,7 +106,13 @@ pub enum Event {
         job: Job,
         /// Exit code; 128+n for signal n.
         code: i32,
+        /// The last lines of its output.
+        output: Vec<String>,
     },
+    /// The endpoints of the own Pod do not serve any more, or there are none. Answers [`Command::Drain`].
+    Drained(Drained),
+    /// Nothing of the program is left. Answers [`Command::Sweep`].
+    Swept,
     /// A stop signal came.
     Stop {
         /// The signal.
@@ -132,6 +141,19 @@ pub enum Command {
     },
     /// KILL the job's process group.
     Kill(Job),
+    /// Have the own Pod's endpoints watched; answered by `Drained`.
+    Drain,
+    /// Nobody waits for that any more.
+    EndDrain,
+    /// Look for what is left of the program, and wait for it; answered by `Swept`.
+    Sweep {
+        /// This process group has the stop signal already: its members are waited for.
+        told: Option<i32>,
+        /// All other processes that are ours get this signal and are waited for.
+        others: Option<i32>,
+    },
+    /// KILL what the sweep still waits for.
+    KillRest,
     /// Tell the operator.
     Tell(Notice),
     /// Nothing runs any more: end kubesup with this code.
@@ -139,6 +161,15 @@ pub enum Command {
         /// The exit code.
         code: i32,
     },
+}
+
+/// What became of the own Pod's endpoints at a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// No EndpointSlice has the Pod: there is nothing to wait for.
+    InNoService,
+    /// Every one shows it absent, terminating or not serving.
+    Gone,
 }
 
 /// What an operator wants to know, once each.
@@ -155,7 +186,32 @@ pub enum Notice {
         job: Job,
         /// Exit code.
         code: i32,
+        /// The last lines of its output.
+        output: Vec<String>,
     },
+    /// The main process ended with a failure within a second of its start.
+    FailedToStart {
+        /// Exit code.
+        code: i32,
+        /// How long it ran.
+        ran: Duration,
+        /// The last lines of its output.
+        output: Vec<String>,
+    },
+    /// So many health checks in a row have failed that the main process is restarted.
+    Unhealthy {
+        /// How many.
+        failures: u32,
+    },
+    /// A stop waits for the endpoints to go.
+    Draining {
+        /// For at most this time.
+        longest: Duration,
+    },
+    /// What became of them.
+    Drained(Drained),
+    /// What was left of the program was killed and is still there.
+    LeftBehind,
     /// A new rendering asks for a restart, after this pause.
     RestartDue {
         /// Why.
@@ -205,9 +261,31 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Notice::Started { pid } => write!(f, "main process started, pid {pid}"),
-            Notice::Failed { job, code } => {
+            Notice::Failed { job, code, .. } => {
                 write!(f, "{} hook ended by itself with code {code}", job.hook())
             }
+            Notice::FailedToStart { code, ran, .. } => write!(
+                f,
+                "run hook ended by itself with code {code} after {ran:.1?}: it has not started; see its last output"
+            ),
+            Notice::Unhealthy { failures } => {
+                write!(
+                    f,
+                    "restarting: {failures} health checks in a row have failed"
+                )
+            }
+            Notice::Draining { longest } => write!(
+                f,
+                "draining: serving on until the own endpoints are gone, at most {longest:.1?}"
+            ),
+            Notice::Drained(Drained::InNoService) => {
+                write!(f, "the own Pod is in no EndpointSlice, nothing to drain")
+            }
+            Notice::Drained(Drained::Gone) => write!(f, "the own endpoints are gone"),
+            Notice::LeftBehind => write!(
+                f,
+                "something of the program is left that KILL does not end; going on without it"
+            ),
             Notice::RestartDue { reason, after } => {
                 write!(f, "restart in {after:.1?}: {}", reason.as_str())
             }
@@ -234,6 +312,24 @@ impl fmt::Display for Notice {
             Notice::Health(health) => write!(f, "health is {health:?}"),
         }
     }
+}
+
+/// What checks the health of the main process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckKind {
+    /// The `health-check` hook, if there is one. Its every result shows, as in Habitat.
+    Hook,
+    /// A setting. It is CRITICAL when as many checks in a row as the threshold says have failed, and WARNING before.
+    Setting,
+}
+
+/// How long a stop waits for the endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// For kube-proxy and load balancers, after the endpoints are gone.
+    pub linger: Duration,
+    /// At most, lingering included.
+    pub max: Duration,
 }
 
 /// What the settings, the package and the own Pod say about the life cycle.
@@ -265,6 +361,20 @@ pub struct Policy {
     pub grace: Duration,
     /// The stop signal that the package names.
     pub stop_signal: Option<i32>,
+    /// Signals that the program gets as others.
+    pub rewrite: RewriteSignals,
+    /// How long `init` may take; `None`: no limit.
+    pub init_timeout: Option<Duration>,
+    /// What checks the health.
+    pub check: CheckKind,
+    /// How many failed checks in a row count.
+    pub health_threshold: u32,
+    /// How long after the start the first check is.
+    pub health_start_delay: Duration,
+    /// What so many failures mean.
+    pub on_health_failure: OnHealthFailure,
+    /// How a stop drains; `None`: not at all.
+    pub drain: Option<Drain>,
     /// Seeds the jitter; any number but the same for all.
     pub seed: u64,
 }

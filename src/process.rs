@@ -3,18 +3,25 @@
 //! One thread spawns and reaps, so that no exit status can be lost between the two: everything here runs on the
 //! current-thread runtime, and nothing else in the program may wait for a child (`clippy.toml` bans it).
 
+pub mod format;
+mod leftovers;
 pub mod output;
 pub mod reaper;
 pub mod signals;
 pub mod spawn;
 mod tail;
+pub mod terminal;
+pub mod users;
 
 use std::io;
 
+pub use format::{Format, Labels, StderrTo};
+pub use leftovers::Sweep;
 pub use output::OutputMode;
 pub use reaper::{KillGroup, Processes, Reaped};
 pub use signals::{Signal, Signals};
-pub use spawn::{Child, Command, Exit, SpawnError};
+pub use spawn::{Child, Command, Copying, Exit, SpawnError};
+pub use users::Ids;
 
 /// First lines of `main`, before the runtime and any child: no signal is blocked, and orphans come to us although we may
 /// not be PID 1.

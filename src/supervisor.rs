@@ -4,6 +4,8 @@
 mod accept;
 mod jobs;
 mod local;
+mod probe;
+pub mod termination;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,21 +13,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::config::supervision::Rewritten;
 use crate::config::{Settings, resolve};
 use crate::lifecycle::settle::Settle;
-use crate::lifecycle::{Command, Event, Lifecycle, Notice, Now, Policy};
+use crate::lifecycle::{
+    CheckKind, Command, Drain, Drained, Event, Job, Lifecycle, Notice, Now, Policy,
+};
 use crate::package::Package;
 use crate::process::{Processes, Reaped, Signal, Signals};
 use crate::snapshot::{Paths, Snapshot};
 use crate::world::{Departing, View};
 use accept::Accepted;
-use jobs::Jobs;
+use jobs::{Jobs, Outcome};
 use local::Local;
 pub use local::lay_once;
 
@@ -53,8 +57,19 @@ pub struct Dependencies {
     pub environment: Vec<(String, String)>,
     /// The environment of kubesup, where configuration layers may be.
     pub variables: BTreeMap<String, String>,
+    /// Who watches the own Pod's endpoints at a stop; `None` where nothing drains.
+    pub drains: Option<mpsc::Sender<DrainRequest>>,
     /// Ends the loop from outside, when another part has failed: as a TERM.
     pub shutdown: CancellationToken,
+}
+
+/// Asks what becomes of the own Pod's endpoints. Nobody waits any more when `answer` is closed.
+#[derive(Debug)]
+pub struct DrainRequest {
+    /// The own Pod's UID.
+    pub uid: String,
+    /// Where to say so.
+    pub answer: oneshot::Sender<Drained>,
 }
 
 /// Runs the service until it has ended. The exit code of kubesup.
@@ -78,6 +93,9 @@ struct Supervisor {
     /// A storm of orphans: others have their turn, then reaping goes on.
     reap_more: bool,
     exit_code: Option<i32>,
+    drains: Option<mpsc::Sender<DrainRequest>>,
+    /// The answer that a drain waits for.
+    draining: Option<oneshot::Receiver<Drained>>,
 }
 
 /// How long the last output may take to leave.
@@ -97,6 +115,7 @@ impl Supervisor {
             http,
             environment,
             variables,
+            drains,
             shutdown,
         } = dependencies;
         let policy = policy(&settings, None, None);
@@ -111,15 +130,12 @@ impl Supervisor {
             settle: Settle::default(),
             accepted: Accepted::new(settings, http),
             local: Local::new(variables),
-            jobs: Jobs {
-                processes,
-                running: FuturesUnordered::new(),
-                pids: Vec::new(),
-                environment,
-            },
+            jobs: Jobs::new(processes, environment),
             deleted: false,
             reap_more: false,
             exit_code: None,
+            drains,
+            draining: None,
         }
     }
 
@@ -129,7 +145,7 @@ impl Supervisor {
         loop {
             if let Some(code) = self.exit_code {
                 // A reader of ours that is stuck must not hold up the end.
-                let _ = tokio::time::timeout(FLUSH, self.jobs.processes.flush()).await;
+                let _ = tokio::time::timeout(FLUSH, self.jobs.flush()).await;
                 return code;
             }
             let deadline = self.next_deadline();
@@ -143,10 +159,9 @@ impl Supervisor {
             }
             looked = false;
             tokio::select! {
-                Some((job, exit)) = self.jobs.running.next() => {
-                    let event = self.jobs.ended(job, &exit, self.accepted.files());
-                    self.feed(event);
-                }
+                Some((job, outcome)) = self.jobs.running.next() => self.on_end(job, outcome),
+                Some(()) = self.jobs.late_output.next() => {}
+                Ok(drained) = answer(&mut self.draining) => self.feed(Event::Drained(drained)),
                 signal = self.signals.recv() => self.on_signal(signal),
                 changed = self.views.changed() => {
                     if changed.is_ok() { self.on_view() } else { self.shutdown.cancel() }
@@ -154,7 +169,7 @@ impl Supervisor {
                 Ok(()) = self.base.changed() => self.settle.changed(self.now().mono),
                 () = self.local.changed() => self.settle.changed(self.now().mono),
                 () = self.shutdown.cancelled(), if !self.lifecycle.is_stopping() => self.feed(Event::Stop { signal: TERM }),
-                () = tokio::task::yield_now(), if self.reap_more => self.reap_more = self.jobs.reap() == Reaped::Some,
+                () = tokio::task::yield_now(), if self.reap_more => self.reap(),
                 () = sleep_until(self.start, deadline) => self.on_time(),
             }
             self.publish();
@@ -221,24 +236,65 @@ impl Supervisor {
 
     fn on_signal(&mut self, signal: Signal) {
         match signal {
-            Signal::Child => self.reap_more = self.jobs.reap() == Reaped::Some,
+            Signal::Child => self.reap(),
+            Signal::Hangup if self.rewritten(HUP) != Rewritten::Same => self.forward(HUP),
             Signal::Hangup => {
                 info!("HUP: rendering anew");
                 self.accepted.forget_files();
                 self.render();
             }
+            Signal::Stop(signal) if self.rewritten(signal) == Rewritten::Dropped => {
+                info!(signal, "stop signal; dropped, as rewrite-signal says");
+            }
             Signal::Stop(signal) => {
                 info!(signal, "stop signal");
                 self.feed(Event::Stop { signal });
             }
-            Signal::Forward(signal) => self.jobs.forward(signal),
+            Signal::Forward(signal) => self.forward(signal),
         }
+    }
+
+    fn rewritten(&self, signal: i32) -> Rewritten {
+        self.accepted.settings().rewrite_signal.of(signal)
+    }
+
+    /// Passes a signal on to the main process, as the settings rewrite it.
+    fn forward(&self, signal: i32) {
+        match self.rewritten(signal) {
+            Rewritten::Same => self.jobs.forward(signal),
+            Rewritten::To(other) => self.jobs.forward(other),
+            Rewritten::Dropped => {}
+        }
+    }
+
+    fn reap(&mut self) {
+        self.reap_more = self.jobs.reap() == Reaped::Some;
+        if let Some(event) = self.jobs.look_again() {
+            self.feed(event);
+        }
+    }
+
+    fn on_end(&mut self, job: Job, outcome: Outcome) {
+        let event = self.jobs.ended(job, outcome, &self.accepted);
+        if let Event::Ended {
+            job: Job::Main,
+            code,
+            ..
+        } = event
+            && self.accepted.settings().tty
+            && let Some(signal) = INTERRUPTS.into_iter().find(|signal| 128 + signal == code)
+        {
+            // On a terminal ctrl-C goes to the program alone; who presses it wants all of it to end.
+            self.feed(Event::Stop { signal });
+        }
+        self.feed(event);
     }
 
     /// Renders the newest view and tells the life cycle, when there is something new that can be accepted.
     fn render(&mut self) {
         self.settle.done();
-        if self.lifecycle.is_ending() {
+        let is_over = self.accepted.settings().once && !self.accepted.is_first();
+        if self.lifecycle.is_ending() || is_over {
             return;
         }
         let view = self.views.borrow().clone();
@@ -255,7 +311,8 @@ impl Supervisor {
         }
         if let Some(service) = self.accepted.service() {
             let pod = &service.world.pod;
-            let policy = policy(&service.settings, Some(pod), Some(&service.package));
+            let mut policy = policy(&service.settings, Some(pod), Some(&service.package));
+            policy.drain = policy.drain.filter(|_| self.drains.is_some());
             self.signals
                 .also_stop_at(stop_signals(&service.settings, pod));
             self.lifecycle.set_policy(policy);
@@ -271,14 +328,45 @@ impl Supervisor {
         while let Some(event) = events.pop() {
             for command in self.lifecycle.step(event, self.now()) {
                 match command {
-                    Command::Start(job) => events.push(self.jobs.start(job, &self.accepted)),
-                    Command::Signal { job, signal } => self.jobs.signal(job, signal),
-                    Command::Kill(job) => self.jobs.signal(job, KILL),
+                    Command::Start(job) => events.extend(self.jobs.start(job, &self.accepted)),
+                    Command::Signal { job, signal } => self.jobs.stop(job, signal),
+                    Command::Kill(job) => self.jobs.kill(job),
+                    Command::Drain => events.extend(self.begin_drain()),
+                    Command::EndDrain => self.draining = None,
+                    Command::Sweep { told, others } => {
+                        events.extend(self.jobs.begin_sweep(told, others));
+                    }
+                    Command::KillRest => self.jobs.kill_rest(),
                     Command::Tell(notice) => tell(&notice),
-                    Command::Finish { code } => self.exit_code = Some(code),
+                    Command::Finish { code } => self.finish(code),
                 }
             }
         }
+    }
+
+    /// Has the own endpoints watched. Without anybody who could there is nothing to wait for.
+    fn begin_drain(&mut self) -> Option<Event> {
+        let nothing = Some(Event::Drained(Drained::InNoService));
+        let (Some(drains), Some(service)) = (&self.drains, self.accepted.service()) else {
+            return nothing;
+        };
+        let (answer, draining) = oneshot::channel();
+        let uid = service.world.pod.uid.clone();
+        if drains.try_send(DrainRequest { uid, answer }).is_err() {
+            return nothing;
+        }
+        self.draining = Some(draining);
+        None
+    }
+
+    /// Nothing runs any more.
+    fn finish(&mut self, own_code: i32) {
+        let settings = self.accepted.settings();
+        let code = settings.remap_exit.apply(own_code);
+        if let Some(text) = termination::report(&self.lifecycle.status(), own_code, code) {
+            termination::write(&settings.termination_log, &text);
+        }
+        self.exit_code = Some(code);
     }
 
     fn publish(&self) {
@@ -297,8 +385,22 @@ impl Supervisor {
     }
 }
 
-/// KILL.
-const KILL: i32 = 9;
+/// HUP.
+const HUP: i32 = 1;
+/// What ctrl-C and ctrl-\ send: INT and QUIT.
+const INTERRUPTS: [i32; 2] = [2, 3];
+
+/// The answer that is waited for, if one is.
+async fn answer(
+    draining: &mut Option<oneshot::Receiver<Drained>>,
+) -> Result<Drained, oneshot::error::RecvError> {
+    let Some(receiver) = draining else {
+        return std::future::pending().await;
+    };
+    let answer = receiver.await;
+    *draining = None;
+    answer
+}
 
 async fn sleep_until(start: Instant, deadline: Option<Duration>) {
     match deadline {
@@ -309,7 +411,11 @@ async fn sleep_until(start: Instant, deadline: Option<Duration>) {
 
 fn tell(notice: &Notice) {
     match notice {
-        Notice::Failed { .. }
+        Notice::Failed { output, .. } | Notice::FailedToStart { output, .. } => {
+            warn!(last_output = ?output.join("\n"), "{notice}");
+        }
+        Notice::Unhealthy { .. }
+        | Notice::LeftBehind
         | Notice::Killed(_)
         | Notice::TimedOut(_)
         | Notice::ReconfigureFailed { .. }
@@ -357,6 +463,20 @@ fn policy(
         stop_signal: facts
             .and_then(|facts| facts.shutdown_signal.as_deref())
             .and_then(resolve::parse_signal),
+        rewrite: settings.rewrite_signal.clone(),
+        init_timeout: settings.init_timeout,
+        check: if settings.health_check.is_some() {
+            CheckKind::Setting
+        } else {
+            CheckKind::Hook
+        },
+        health_threshold: settings.health_check_threshold,
+        health_start_delay: settings.health_check_start_delay,
+        on_health_failure: settings.on_health_failure,
+        drain: Some(Drain {
+            linger: settings.drain_linger,
+            max: settings.drain_max,
+        }),
         // Members of a group have different UIDs, so that they do not all pick the same moment.
         seed: pod.map_or(1, |pod| {
             pod.uid

@@ -65,6 +65,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "cluster",
             "config",
             "files",
+            "lifecycle",
             "manifests",
             "observe",
             "package",

@@ -14,13 +14,14 @@ use tracing::{info, warn};
 
 use super::{StartError, Surroundings, layer};
 use crate::cli::run::Arguments;
-use crate::cluster::{self, client, identity};
+use crate::cluster::{self, client, drain, identity};
 use crate::config::{Key, Layer, Origin};
 use crate::files::watching::Watching;
+use crate::lifecycle::Drained;
 use crate::manifests;
 use crate::package::habitat::environment;
 use crate::package::{Package, directory, overlay};
-use crate::supervisor::Base;
+use crate::supervisor::{Base, DrainRequest};
 use crate::world::{Identity, Observation, WatchKey};
 
 /// Where the view comes from.
@@ -35,6 +36,14 @@ pub(super) enum Source {
         path: PathBuf,
         environment: BTreeMap<String, String>,
     },
+}
+
+/// What the tasks of a source are connected to.
+pub(super) struct Channels {
+    pub(super) wanted: watch::Receiver<BTreeSet<WatchKey>>,
+    pub(super) observations: mpsc::Sender<Observation>,
+    pub(super) base: watch::Sender<Base>,
+    pub(super) drains: mpsc::Receiver<DrainRequest>,
 }
 
 impl Source {
@@ -135,16 +144,25 @@ impl Source {
         above(own, self.literal_environment().into_iter().collect())
     }
 
+    /// Whether there are endpoints to drain.
+    pub(super) fn drains(&self) -> bool {
+        matches!(self, Source::Cluster { .. })
+    }
+
     /// Starts the tasks that observe, and the one that reads the package.
     pub(super) async fn start(
         self,
         tasks: &mut JoinSet<&'static str>,
         package: PackageSource,
-        wanted: watch::Receiver<BTreeSet<WatchKey>>,
-        observations: mpsc::Sender<Observation>,
-        base: watch::Sender<Base>,
+        channels: Channels,
         shutdown: &CancellationToken,
     ) -> Result<(), StartError> {
+        let Channels {
+            wanted,
+            observations,
+            base,
+            drains,
+        } = channels;
         drop(base.send_replace(package.read()));
         let shutdown = shutdown.clone();
         match self {
@@ -154,6 +172,15 @@ impl Source {
                     .await
                     .map_err(|error| StartError::Usage(vec![error.to_string()]))?;
                 info!(server = %connection.server(), pod = %format!("{}/{}", identity.namespace, identity.pod_name), "watching");
+                let (client, namespace) = (connection.client(), identity.namespace.clone());
+                let until = shutdown.clone();
+                tasks.spawn(async move {
+                    tokio::select! {
+                        () = until.cancelled() => {}
+                        () = answer_drains(client, namespace, drains) => {}
+                    }
+                    "drain"
+                });
                 let (freshness, _) = watch::channel(cluster::freshness::Freshness::default());
                 tasks.spawn(async move {
                     cluster::watch::run(
@@ -229,6 +256,25 @@ fn container(arguments: &Arguments, surroundings: &Surroundings) -> Option<Strin
         .container
         .clone()
         .or_else(|| surroundings.environment.get("KUBESUP_CONTAINER").cloned())
+}
+
+/// Looks at the own endpoints whenever somebody asks, for as long as somebody waits.
+async fn answer_drains(
+    client: kube::Client,
+    namespace: String,
+    mut requests: mpsc::Receiver<DrainRequest>,
+) {
+    while let Some(DrainRequest { uid, mut answer }) = requests.recv().await {
+        let endpoints = tokio::select! {
+            endpoints = drain::endpoints_gone(client.clone(), &namespace, &uid) => endpoints,
+            () = answer.closed() => continue,
+        };
+        let drained = match endpoints {
+            drain::Endpoints::None => Drained::InNoService,
+            drain::Endpoints::Gone => Drained::Gone,
+        };
+        let _nobody_waits = answer.send(drained);
+    }
 }
 
 fn parent(path: &Path) -> PathBuf {

@@ -106,6 +106,11 @@ fn flag(key: Key) -> Arg {
         Key::Topology => arg.short('t'),
         // Again and again, or several after one.
         Key::Bind => arg.action(ArgAction::Append).num_args(1..),
+        // `--once` alone says yes; `--once=false` is how to say no, because what follows may be the package.
+        Key::Once | Key::Tty => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
         _ => arg,
     }
 }

@@ -10,6 +10,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::supervision::{
+    HealthCheck, LogFormat, OnHealthFailure, Output, RemapExit, RewriteSignals, RunAs,
+    TerminationLog,
+};
 use super::{
     Bind, BindingMode, FilesRef, Key, Listen, ObjectKind, ObjectRef, OnExit, RestartBudget,
     Settings, TlsFiles, Topology, duration,
@@ -130,6 +134,7 @@ pub fn resolve(layers: &Layers, pod: Option<&Layer>) -> Result<Settings, Vec<Pro
 }
 
 fn read(from: &mut Reader<'_>) -> Settings {
+    let once = from.yes(Key::Once);
     let settings = Settings {
         name: from.word(Key::Name).unwrap_or_default(),
         group: from
@@ -146,15 +151,7 @@ fn read(from: &mut Reader<'_>) -> Settings {
                 ],
             )
             .unwrap_or(Topology::Standalone),
-        binding_mode: from
-            .one_of(
-                Key::BindingMode,
-                &[
-                    ("strict", BindingMode::Strict),
-                    ("relaxed", BindingMode::Relaxed),
-                ],
-            )
-            .unwrap_or(BindingMode::Strict),
+        binding_mode: from.binding_mode(),
         binds: from.binds(),
         service: from.object_name(Key::Service),
         config: from.objects(Key::Config, Directory::Refused),
@@ -190,14 +187,60 @@ fn read(from: &mut Reader<'_>) -> Settings {
                 Key::OnExit,
                 &[("restart", OnExit::Restart), ("exit", OnExit::Exit)],
             )
-            .unwrap_or(OnExit::Restart),
+            .filter(|_| !once)
+            .unwrap_or(if once { OnExit::Exit } else { OnExit::Restart }),
         shutdown_timeout: from.duration(Key::ShutdownTimeout),
         stop_signal: from.signal(Key::StopSignal),
+        remap_exit: from
+            .parsed(Key::RemapExit, RemapExit::parse)
+            .unwrap_or_default(),
+        rewrite_signal: from
+            .parsed(Key::RewriteSignal, RewriteSignals::parse)
+            .unwrap_or_default(),
+        termination_log: from.termination_log(),
+        once,
+        tty: from.yes(Key::Tty),
+        output: from
+            .one_of(
+                Key::Output,
+                &[("pass", Output::Pass), ("inherit", Output::Inherit)],
+            )
+            .unwrap_or_default(),
+        log_format: from
+            .one_of(
+                Key::LogFormat,
+                &[
+                    ("plain", LogFormat::Plain),
+                    ("habitat", LogFormat::Habitat),
+                    ("json", LogFormat::Json),
+                ],
+            )
+            .unwrap_or_default(),
+        user: from.parsed(Key::User, RunAs::parse),
+        health_check: from.parsed(Key::HealthCheck, HealthCheck::parse),
+        health_check_threshold: from.parsed(Key::HealthCheckThreshold, count).unwrap_or(3),
+        health_check_start_delay: from
+            .duration(Key::HealthCheckStartDelay)
+            .unwrap_or_default(),
+        on_health_failure: from
+            .one_of(
+                Key::OnHealthFailure,
+                &[
+                    ("nothing", OnHealthFailure::Nothing),
+                    ("restart", OnHealthFailure::Restart),
+                ],
+            )
+            .unwrap_or_default(),
+        init_timeout: from.duration(Key::InitTimeout),
+        drain_linger: from
+            .duration(Key::DrainLinger)
+            .unwrap_or(Duration::from_secs(3)),
+        drain_max: from
+            .duration(Key::DrainMax)
+            .unwrap_or(Duration::from_secs(10)),
         settle_quiet: from.duration(Key::SettleQuiet).unwrap_or_default(),
         settle_max: from.duration(Key::SettleMax).unwrap_or_default(),
-        strict: from
-            .one_of(Key::Strict, &[("true", true), ("false", false)])
-            .unwrap_or(false),
+        strict: from.yes(Key::Strict),
     };
     if settings.topology == Topology::Leader {
         from.problem(
@@ -221,6 +264,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn binding_mode(&mut self) -> BindingMode {
+        let modes = [
+            ("strict", BindingMode::Strict),
+            ("relaxed", BindingMode::Relaxed),
+        ];
+        self.one_of(Key::BindingMode, &modes)
+            .unwrap_or(BindingMode::Strict)
+    }
+
     fn problem(&mut self, key: Key, reason: String) {
         let place = match self.values.get(&key) {
             Some((Origin::Flag, _)) => format!("flag --{}", key.name()),
@@ -279,6 +331,27 @@ impl Reader<'_> {
             );
         }
         found
+    }
+
+    fn yes(&mut self, key: Key) -> bool {
+        self.one_of(key, &[("true", true), ("false", false)])
+            .unwrap_or(false)
+    }
+
+    /// A value that says itself what is wrong with it.
+    fn parsed<T>(&mut self, key: Key, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text(key)?.to_owned();
+        parse(&text)
+            .map_err(|reason| self.problem(key, reason))
+            .ok()
+    }
+
+    fn termination_log(&self) -> TerminationLog {
+        match self.text(Key::TerminationLog) {
+            None => TerminationLog::WhereKubernetesReads,
+            Some("none") => TerminationLog::Nowhere,
+            Some(file) => TerminationLog::At(PathBuf::from(file)),
+        }
     }
 
     fn duration(&mut self, key: Key) -> Option<Duration> {
@@ -497,6 +570,14 @@ impl Reader<'_> {
     }
 }
 
+/// A number of things, at least one.
+fn count(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|count| *count > 0)
+        .ok_or_else(|| format!("{text:?} is no number above 0"))
+}
+
 /// A DNS subdomain, as Kubernetes wants object names: at most 253 of `a-z 0-9 - .`, alphanumeric at the ends.
 fn is_object_name(name: &str) -> bool {
     let alphanumeric = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -712,6 +793,37 @@ mod tests {
         ] {
             assert_eq!(problems(&[(Key::Files, bad)]).len(), 1, "{bad}");
         }
+    }
+
+    #[test]
+    fn once_ends_with_the_program_whatever_its_end_means_otherwise() {
+        let on_exit = |values: &[(Key, &str)]| {
+            let settings = resolve(&layers(values), None).expect("settings");
+            settings.on_exit
+        };
+        assert_eq!(on_exit(&[]), OnExit::Restart);
+        assert_eq!(on_exit(&[(Key::Once, "true")]), OnExit::Exit);
+        assert_eq!(
+            on_exit(&[(Key::Once, "true"), (Key::OnExit, "restart")]),
+            OnExit::Exit
+        );
+    }
+
+    #[test]
+    fn broken_tables_and_checks_are_problems_with_their_place() {
+        let problems = problems(&[
+            (Key::RemapExit, "300=0"),
+            (Key::RewriteSignal, "TERM"),
+            (Key::HealthCheck, "8080"),
+            (Key::HealthCheckThreshold, "0"),
+            (Key::User, "a b"),
+            (Key::LogFormat, "jsn"),
+            (Key::Once, "maybe"),
+        ]);
+        assert_eq!(problems.len(), 7, "{problems:#?}");
+        assert!(
+            problems.contains(&"flag --remap-exit: \"300\" is no exit code, 0 to 255".to_owned())
+        );
     }
 
     #[test]

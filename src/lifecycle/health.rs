@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::CheckKind;
 use super::restart::Jitter;
 use super::status::Health;
 
@@ -14,19 +15,48 @@ pub(super) struct HealthChecks {
     /// When the next one is due; `None` while one runs or none is wanted.
     pub(super) next: Option<Duration>,
     splayed: bool,
+    /// Failed ones since the last that was none.
+    failures: u32,
 }
 
 impl HealthChecks {
-    /// The first one of a run is due at once.
-    pub(super) fn begin(now: Duration) -> Self {
+    /// The first one of a run is due then.
+    pub(super) fn begin(first: Duration) -> Self {
         HealthChecks {
-            next: Some(now),
-            splayed: false,
+            next: Some(first),
+            ..HealthChecks::default()
         }
     }
 
+    /// Takes in a result; what is shown from now on. `shown` is what was shown before.
+    pub(super) fn take(
+        &mut self,
+        result: Health,
+        shown: Health,
+        kind: CheckKind,
+        threshold: u32,
+    ) -> Health {
+        if matches!(result, Health::Ok | Health::Warning) {
+            self.failures = 0;
+            return result;
+        }
+        self.failures = self.failures.saturating_add(1);
+        match (kind, shown) {
+            (CheckKind::Hook, _) => result,
+            _ if self.failures >= threshold => Health::Critical,
+            (CheckKind::Setting, Health::Ok | Health::Warning) => Health::Warning,
+            // It has not been well yet.
+            (CheckKind::Setting, shown) => shown,
+        }
+    }
+
+    /// How many in a row have failed.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// After a result: the configured interval; after the first Ok a random part of it, so that a group's checks spread.
-    pub(super) fn finished(
+    pub(super) fn schedule(
         &mut self,
         now: Duration,
         health: Health,
@@ -76,16 +106,53 @@ mod tests {
         );
     }
 
+    /// What is shown after each of these results.
+    fn shown(kind: CheckKind, threshold: u32, results: &[Health]) -> Vec<Health> {
+        let mut checks = HealthChecks::default();
+        let mut shown = Health::Unknown;
+        let mut all = Vec::new();
+        for result in results {
+            shown = checks.take(*result, shown, kind, threshold);
+            all.push(shown);
+        }
+        all
+    }
+
+    #[test]
+    fn a_check_of_the_settings_is_critical_after_as_many_failures_as_the_threshold() {
+        use Health::{Critical, Ok, Unknown, Warning};
+        assert_eq!(
+            shown(
+                CheckKind::Setting,
+                3,
+                &[Critical, Ok, Critical, Critical, Unknown, Ok, Critical]
+            ),
+            [Unknown, Ok, Warning, Warning, Critical, Ok, Warning]
+        );
+        assert_eq!(
+            shown(CheckKind::Setting, 2, &[Critical, Critical, Critical]),
+            [Unknown, Critical, Critical]
+        );
+        assert_eq!(shown(CheckKind::Setting, 1, &[Critical]), [Critical]);
+    }
+
+    #[test]
+    fn every_result_of_the_hook_shows_at_once() {
+        use Health::{Critical, Ok, Unknown, Warning};
+        let results = [Critical, Ok, Unknown, Warning];
+        assert_eq!(shown(CheckKind::Hook, 3, &results), results);
+    }
+
     #[test]
     fn only_the_first_ok_is_splayed_and_what_is_not_ok_is_checked_soon() {
         let interval = Duration::from_secs(60);
         let mut jitter = Jitter::new(5);
         let mut checks = HealthChecks::begin(Duration::ZERO);
-        checks.finished(Duration::ZERO, Health::Ok, interval, &mut jitter);
+        checks.schedule(Duration::ZERO, Health::Ok, interval, &mut jitter);
         assert!(checks.next < Some(interval));
-        checks.finished(Duration::ZERO, Health::Ok, interval, &mut jitter);
+        checks.schedule(Duration::ZERO, Health::Ok, interval, &mut jitter);
         assert_eq!(checks.next, Some(interval));
-        checks.finished(Duration::ZERO, Health::Critical, interval, &mut jitter);
+        checks.schedule(Duration::ZERO, Health::Critical, interval, &mut jitter);
         assert_eq!(checks.next, Some(SOON));
     }
 }

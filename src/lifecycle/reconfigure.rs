@@ -5,12 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Files;
-use super::restart::Jitter;
-
-/// The first pause between tries of a failing hook; it doubles up to [`LONGEST`].
-const FIRST: Duration = Duration::from_secs(1);
-/// A minute: an operator who mends the cause sees the effect while still looking.
-const LONGEST: Duration = Duration::from_secs(60);
+use super::restart::{Jitter, growing_pause};
 
 /// The tries of the `reconfigure` hook.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,8 +32,7 @@ impl Reconfigure {
     /// The hook failed; the time until the next try.
     pub(super) fn failed(&mut self, now: Duration, code: i32, jitter: &mut Jitter) -> Duration {
         self.under_way = None;
-        let longest = FIRST.saturating_mul(1 << self.tries.min(16)).min(LONGEST);
-        let pause = jitter.between(longest / 2, longest);
+        let pause = growing_pause(self.tries, jitter);
         self.tries += 1;
         self.last_code = Some(code);
         self.retry_at = Some(now + pause);
@@ -62,6 +56,7 @@ impl Reconfigure {
 
 #[cfg(test)]
 mod tests {
+    use super::super::restart::{FIRST, LONGEST};
     use super::*;
 
     #[test]

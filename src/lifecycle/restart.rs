@@ -28,6 +28,17 @@ impl Jitter {
     }
 }
 
+/// The first pause between tries of what fails again and again; it doubles up to [`LONGEST`].
+pub(super) const FIRST: Duration = Duration::from_secs(1);
+/// A minute: an operator who mends the cause sees the effect while still looking.
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
+
+/// The pause before the next try of a hook after this many failed ones.
+pub(super) fn growing_pause(tries: u32, jitter: &mut Jitter) -> Duration {
+    let longest = FIRST.saturating_mul(1 << tries.min(16)).min(LONGEST);
+    jitter.between(longest / 2, longest)
+}
+
 /// Failures and the pause before the next start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Restarts {

@@ -1,5 +1,10 @@
 //! Owns the public face of the life cycle: what `/services`, `/readyz` and the history show of it. Plain values, no logic.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Job;
+
 /// The state of the service at one moment. Times are unix seconds, as Habitat's JSON has them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
@@ -21,6 +26,8 @@ pub struct Status {
     pub stopping: bool,
     /// How the previous main process ended.
     pub last_process: Option<LastProcess>,
+    /// The same with what matters to an operator: code, last lines.
+    pub last_end: Option<Arc<Ended>>,
     /// Why the rendering in force has not been taken over by the program yet: the failed `reconfigure`, in one line.
     pub reconfigure_failure: Option<String>,
 }
@@ -35,6 +42,8 @@ pub enum Phase {
     Initializing,
     /// The main process runs.
     Running,
+    /// A stop has begun; the main process serves on until its endpoints are gone.
+    Draining,
     /// The main process has been told to stop.
     Stopping,
     /// The `post-stop` hook runs.
@@ -68,6 +77,27 @@ pub struct LastProcess {
     pub reason: TerminationReason,
     /// When.
     pub terminated_at: u64,
+}
+
+/// How the main process or `init` ended, for the history and the termination log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Which of the two.
+    pub job: Job,
+    /// The exit code; 128+n for signal n.
+    pub code: i32,
+    /// How long it ran.
+    pub ran: Duration,
+    /// It ended by itself with a failure within a second: it never was up.
+    pub failed_to_start: bool,
+    /// It was told to stop.
+    pub wanted: bool,
+    /// It was killed, because a time was over.
+    pub killed: bool,
+    /// The last lines of its output, stdout and stderr as they came, at most 20.
+    pub output: Vec<String>,
+    /// When, in unix seconds.
+    pub at: u64,
 }
 
 /// Why a main process ended, in the spelling of `/services`.

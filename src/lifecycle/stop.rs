@@ -45,6 +45,20 @@ pub(super) fn kill_at(
     now + own_timeout.map_or(left, |timeout| timeout.min(left))
 }
 
+/// How long a drain may take: what is said, but half of what is left belongs to the main process, or less if it says that
+/// it needs less.
+pub(super) fn drain_time(
+    now: Duration,
+    deadline: Duration,
+    max: Duration,
+    own_timeout: Option<Duration>,
+    post_stop: PostStop,
+) -> Duration {
+    let left = kill_at(now, deadline, None, post_stop).saturating_sub(now);
+    let program = own_timeout.map_or(left / 2, |timeout| timeout.min(left / 2));
+    max.min(left.saturating_sub(program))
+}
+
 /// When the main process is killed after a second stop signal.
 pub(super) fn kill_at_sooner(now: Duration, kill_at: Duration) -> Duration {
     kill_at.min(now + SECOND_SIGNAL_GRACE)
@@ -98,6 +112,17 @@ mod tests {
             S + S / 2
         );
         assert_eq!(kill_at(50 * S, 40 * S, None, PostStop::Present), 50 * S);
+    }
+
+    #[test]
+    fn a_drain_leaves_half_of_what_is_left_to_the_program() {
+        let time =
+            |grace: u32, own| drain_time(10 * S, (10 + grace) * S, 10 * S, own, PostStop::Absent);
+        assert_eq!(time(30, None), 10 * S);
+        assert_eq!(time(11, None), 5 * S + S / 4);
+        assert_eq!(time(11, Some(2 * S)), 8 * S + S / 2);
+        assert_eq!(time(11, Some(60 * S)), 5 * S + S / 4);
+        assert_eq!(time(0, None), Duration::ZERO);
     }
 
     #[test]

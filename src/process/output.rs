@@ -1,5 +1,5 @@
 //! Owns the way of a child's bytes: from its pipes to our stdout and stderr, to log files, to the tail. Never changes a
-//! byte, and never lets a slow reader of ours stop the thread: the child's pipe fills instead.
+//! byte but as the format says, and never lets a slow reader of ours stop the thread: the child's pipe fills instead.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -12,7 +12,8 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tracing::warn;
 
-use super::tail::Tail;
+use super::format::{Format, Lines, StderrTo};
+use super::tail::{Tail, Tails};
 
 /// Where a child's output goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +27,10 @@ pub enum OutputMode {
         /// The file for stderr.
         stderr: PathBuf,
     },
-    /// The child has our descriptors; there is no tail.
+    /// The child has our stdout and stderr; there is no tail.
     Inherit,
+    /// The child has our stdin too, and is in the foreground of the terminal that it is.
+    Terminal,
 }
 
 /// The log files of one child, if it has any.
@@ -73,22 +76,35 @@ impl Outputs {
         }
     }
 
-    pub(super) fn stdout_copy(&self, from: Receiver, tail: Tail, file: Option<File>) -> Copy {
-        Copy {
-            from,
-            to: self.stdout.clone(),
-            tail,
-            file,
-        }
-    }
-
-    pub(super) fn stderr_copy(&self, from: Receiver, tail: Tail, file: Option<File>) -> Copy {
-        Copy {
-            from,
-            to: self.stderr.clone(),
-            tail,
-            file,
-        }
+    /// The two ways of one child's output.
+    pub(super) fn copies(
+        &self,
+        stdout: Receiver,
+        stderr: Receiver,
+        tails: &Tails,
+        files: LogFiles,
+        format: &Format,
+    ) -> [Copy; 2] {
+        let stderr_sink = match format.stderr_to() {
+            StderrTo::Stderr => &self.stderr,
+            StderrTo::Stdout => &self.stdout,
+        };
+        [
+            Copy {
+                from: stdout,
+                to: self.stdout.clone(),
+                tails: [tails.stdout.clone(), tails.both.clone()],
+                file: files.stdout,
+                lines: format.stdout_lines(),
+            },
+            Copy {
+                from: stderr,
+                to: stderr_sink.clone(),
+                tails: [tails.stderr.clone(), tails.both.clone()],
+                file: files.stderr,
+                lines: format.stderr_lines(),
+            },
+        ]
     }
 
     pub(super) async fn flush(&self) {
@@ -102,8 +118,10 @@ impl Outputs {
 pub(super) struct Copy {
     from: Receiver,
     to: Sink,
-    tail: Tail,
+    tails: [Tail; 2],
     file: Option<File>,
+    /// `None`: byte for byte.
+    lines: Option<Lines>,
 }
 
 /// As much as a pipe holds.
@@ -116,19 +134,32 @@ impl Copy {
         loop {
             // Allocated when there is something to read, so that an idle child costs nothing.
             if self.from.readable().await.is_err() {
-                return;
+                break;
             }
             chunk.reserve(CHUNK);
             match self.from.read_buf(&mut chunk).await {
-                Ok(0) | Err(_) => return,
+                Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }
-            self.tail.push(&chunk);
+            for tail in &self.tails {
+                tail.push(&chunk);
+            }
             if let Some(Err(error)) = self.file.as_mut().map(|file| file.write_all(&chunk)) {
                 warn!(%error, "a hook's log file cannot be written any more");
                 self.file = None;
             }
-            self.to.write(std::mem::take(&mut chunk)).await;
+            let bytes = match &mut self.lines {
+                None => std::mem::take(&mut chunk),
+                Some(lines) => {
+                    let shown = lines.push(&chunk);
+                    chunk.clear();
+                    shown
+                }
+            };
+            self.to.write(bytes).await;
+        }
+        if let Some(lines) = &mut self.lines {
+            self.to.write(lines.finish()).await;
         }
     }
 }
@@ -175,6 +206,9 @@ impl Sink {
     }
 
     async fn write(&self, bytes: Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
         match self {
             // One chunk after the other, so that what children write at once is not mixed within a chunk.
             Sink::Pipe(pipe) => write_when_ready(&*pipe.lock().await, &bytes).await,

@@ -1,7 +1,7 @@
 //! Owns the table of children, pid to who waits for it, and the reaping: of our children and of orphans. Never blocks.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::rc::Rc;
@@ -9,9 +9,11 @@ use std::rc::Rc;
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use rustix::process::{Pid, WaitOptions};
+use rustix_libc_wrappers::process::SignalExt as _;
 use tokio::sync::oneshot;
 use tracing::debug;
 
+use super::leftovers::Sweep;
 use super::output::Outputs;
 use super::spawn::{self, Child, Command, SpawnError};
 
@@ -94,6 +96,27 @@ impl Processes {
         self.table.borrow().children.contains_key(&pid) && kill_group(pid, signal)
     }
 
+    /// From now on the end of this child leaves the rest of its group alone: it has been told to stop, and has its time.
+    pub fn spare_group(&self, pid: i32) {
+        if let Some(entry) = self.table.borrow_mut().children.get_mut(&pid) {
+            entry.group = KillGroup::Never;
+        }
+    }
+
+    /// Looks once for what a sweep is about, and tells whom it has not told yet. How many are left.
+    pub fn sweep(&self, sweep: &mut Sweep) -> usize {
+        sweep.look(&self.pids())
+    }
+
+    /// KILLs all that a sweep is about; how many that were.
+    pub fn kill_rest(&self, sweep: &Sweep) -> usize {
+        sweep.kill(&self.pids())
+    }
+
+    fn pids(&self) -> BTreeSet<i32> {
+        self.table.borrow().children.keys().copied().collect()
+    }
+
     /// Orphans reaped so far: processes that were not ours and whose parent had ended.
     pub fn orphans_reaped(&self) -> u64 {
         self.table.borrow().orphans
@@ -150,7 +173,7 @@ impl Default for Processes {
     }
 }
 
-const KILL: i32 = 9;
+pub(super) const KILL: i32 = 9;
 
 enum Peek {
     Ended(i32),
@@ -175,13 +198,14 @@ fn peek() -> Peek {
     }
 }
 
-/// Signals a process group; false when it is empty or the signal has no name (real-time signals cannot be sent without
-/// `unsafe`).
+/// The signal of this number, real-time ones included but for the C library's own.
+pub(super) fn named(signal: i32) -> Option<rustix::process::Signal> {
+    rustix::process::Signal::from_raw(signal)
+}
+
+/// Signals a process group; false when it is empty.
 fn kill_group(group: i32, signal: i32) -> bool {
-    match (
-        Pid::from_raw(group),
-        rustix::process::Signal::from_named_raw(signal),
-    ) {
+    match (Pid::from_raw(group), named(signal)) {
         (Some(group), Some(signal)) => rustix::process::kill_process_group(group, signal).is_ok(),
         _ => false,
     }

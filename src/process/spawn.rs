@@ -8,15 +8,19 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::oneshot;
 
+use super::format::Format;
 use super::output::{Copy, OutputMode, Outputs};
 use super::reaper::KillGroup;
-use super::tail::Tail;
+use super::tail::Tails;
+use super::terminal;
+use super::users::{self, Ids};
 
 /// What to start, and how.
 #[derive(Debug, Clone)]
@@ -33,6 +37,10 @@ pub struct Command {
     pub current_dir: Option<PathBuf>,
     /// Where its output goes.
     pub output: OutputMode,
+    /// How its output is shown.
+    pub format: Format,
+    /// Who it runs as; without it as we do.
+    pub user: Option<Ids>,
     /// What happens to the rest of its group when it has ended.
     pub kill_group_on_exit: KillGroup,
 }
@@ -83,6 +91,28 @@ pub struct Exit {
     pub stdout_tail: Vec<u8>,
     /// The last bytes of stderr, at most 8 KiB.
     pub stderr_tail: Vec<u8>,
+    /// The last bytes of both as they came, at most 8 KiB.
+    pub tail: Vec<u8>,
+    /// Output that still flows: somebody in the background holds the pipe, or our reader is slow. Whoever drops it closes
+    /// the pipe.
+    pub rest: Option<Copying>,
+}
+
+/// Output on its way.
+pub struct Copying(Pin<Box<dyn Future<Output = ()>>>);
+
+impl Future for Copying {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl std::fmt::Debug for Copying {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Copying")
+    }
 }
 
 impl Exit {
@@ -93,16 +123,30 @@ impl Exit {
             .or_else(|| self.status.signal().map(|signal| 128 + signal))
             .unwrap_or(255)
     }
+
+    /// The last lines of its output, at most 20, each of at most 1,000 characters.
+    pub fn last_lines(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.tail);
+        let lines: Vec<&str> = text.lines().collect();
+        let first = lines.len().saturating_sub(LAST_LINES);
+        let last = lines.into_iter().skip(first);
+        last.map(|line| line.chars().take(LONGEST_SHOWN).collect())
+            .collect()
+    }
 }
+
+/// Enough to see why something ended.
+const LAST_LINES: usize = 20;
+/// A line that is longer is cut: it is for people.
+const LONGEST_SHOWN: usize = 1000;
 
 /// A child that runs. Its output flows while [`Child::finished`] is polled.
 pub struct Child {
     /// Its pid, and its process group's id.
     pub pid: i32,
     exit: oneshot::Receiver<ExitStatus>,
-    copying: Pin<Box<dyn Future<Output = ()>>>,
-    stdout_tail: Tail,
-    stderr_tail: Tail,
+    copying: Copying,
+    tails: Tails,
 }
 
 /// After the exit the pipes are read for at most this long: what the child wrote has arrived by then, and something in the
@@ -115,23 +159,26 @@ impl Child {
         let Child {
             mut exit,
             mut copying,
-            stdout_tail,
-            stderr_tail,
+            tails,
             ..
         } = self;
         let (status, copied) = tokio::select! {
             status = &mut exit => (status, false),
             () = &mut copying => (exit.await, true),
         };
-        if !copied {
-            // Either all has been read, or somebody else holds the pipe.
-            let _ = tokio::time::timeout(DRAIN, copying).await;
-        }
+        // Either all has been read soon, or somebody else holds the pipe.
+        let rest = if copied || tokio::time::timeout(DRAIN, &mut copying).await.is_ok() {
+            None
+        } else {
+            Some(copying)
+        };
         Exit {
             // The reaper is gone only when the program ends.
             status: status.unwrap_or_else(|_| ExitStatus::from_raw(0xff00)),
-            stdout_tail: stdout_tail.take(),
-            stderr_tail: stderr_tail.take(),
+            stdout_tail: tails.stdout.take(),
+            stderr_tail: tails.stderr.take(),
+            tail: tails.both.take(),
+            rest,
         }
     }
 }
@@ -139,9 +186,8 @@ impl Child {
 /// A child that was started and is not in the table yet.
 pub(super) struct Spawned {
     pub(super) pid: i32,
-    copying: Pin<Box<dyn Future<Output = ()>>>,
-    stdout_tail: Tail,
-    stderr_tail: Tail,
+    copying: Copying,
+    tails: Tails,
 }
 
 impl Spawned {
@@ -149,15 +195,13 @@ impl Spawned {
         let Spawned {
             pid,
             copying,
-            stdout_tail,
-            stderr_tail,
+            tails,
         } = self;
         Child {
             pid,
             exit,
             copying,
-            stdout_tail,
-            stderr_tail,
+            tails,
         }
     }
 }
@@ -169,10 +213,10 @@ pub(super) fn spawn(command: &Command, outputs: &Outputs) -> Result<Spawned, Spa
         source,
     };
     let mut prepared = std::process::Command::new(&command.program);
-    prepared
-        .args(&command.args)
-        .stdin(Stdio::null())
-        .process_group(0);
+    prepared.args(&command.args).process_group(0);
+    if command.output != OutputMode::Terminal {
+        prepared.stdin(Stdio::null());
+    }
     prepared.envs(command.env.iter().map(|(name, value)| (name, value)));
     for name in &command.env_remove {
         prepared.env_remove(name);
@@ -180,29 +224,63 @@ pub(super) fn spawn(command: &Command, outputs: &Outputs) -> Result<Spawned, Spa
     if let Some(directory) = &command.current_dir {
         prepared.current_dir(directory);
     }
-    let (stdout_tail, stderr_tail) = (Tail::default(), Tail::default());
+    let tails = Tails::default();
     let mut copies: Vec<Copy> = Vec::new();
-    if !matches!(command.output, OutputMode::Inherit) {
+    if !matches!(command.output, OutputMode::Inherit | OutputMode::Terminal) {
         let (stdout, child_stdout) = pipe().map_err(system)?;
         let (stderr, child_stderr) = pipe().map_err(system)?;
+        if let Some(Ids { uid, gid, .. }) = &command.user {
+            // Else the child could not open /dev/stdout anew.
+            for end in [&child_stdout, &child_stderr] {
+                chown(end, *uid, *gid).map_err(system)?;
+            }
+        }
         prepared
             .stdout(Stdio::from(child_stdout))
             .stderr(Stdio::from(child_stderr));
         let files = command.output.open_files().map_err(system)?;
-        copies.push(outputs.stdout_copy(stdout, stdout_tail.clone(), files.stdout));
-        copies.push(outputs.stderr_copy(stderr, stderr_tail.clone(), files.stderr));
+        copies.extend(outputs.copies(stdout, stderr, &tails, files, &command.format));
     }
-    let child = start(&mut prepared).map_err(|source| classify(command, source))?;
+    let child = match &command.user {
+        None => start(&mut prepared),
+        Some(ids) => start_as(&mut prepared, ids),
+    };
+    let child = child.map_err(|source| classify(command, source))?;
     // `std::process::Child` neither waits nor kills when it is dropped.
     let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
     let copying = async move {
         futures::future::join_all(copies.into_iter().map(Copy::run)).await;
     };
+    if command.output == OutputMode::Terminal {
+        terminal::hand_over(pid);
+    }
     Ok(Spawned {
         pid,
-        copying: Box::pin(copying),
-        stdout_tail,
-        stderr_tail,
+        copying: Copying(Box::pin(copying)),
+        tails,
+    })
+}
+
+fn chown(end: &OwnedFd, uid: u32, gid: u32) -> io::Result<()> {
+    let (uid, gid) = (
+        rustix::fs::Uid::from_raw(uid),
+        rustix::fs::Gid::from_raw(gid),
+    );
+    Ok(rustix::fs::fchown(end, Some(uid), Some(gid))?)
+}
+
+/// Starts the child on a thread that has become its user, and that ends with it: credentials are a thread's own.
+fn start_as(command: &mut std::process::Command, ids: &Ids) -> io::Result<std::process::Child> {
+    std::thread::scope(|scope| {
+        let started = std::thread::Builder::new()
+            .name("spawn".into())
+            .spawn_scoped(scope, || {
+                users::become_user(ids)?;
+                start(command)
+            })?;
+        started
+            .join()
+            .unwrap_or_else(|_panicked| Err(io::Error::other("the spawning thread panicked")))
     })
 }
 

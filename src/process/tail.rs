@@ -4,6 +4,14 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+/// The last bytes of a child's two streams, each alone and both as they came.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tails {
+    pub(super) stdout: Tail,
+    pub(super) stderr: Tail,
+    pub(super) both: Tail,
+}
+
 /// The last bytes that were pushed. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tail {

@@ -50,6 +50,8 @@ fn command(program: &str, args: &[&str]) -> Command {
             stdout: "/dev/null".into(),
             stderr: "/dev/null".into(),
         },
+        format: Format::Plain,
+        user: None,
         kill_group_on_exit: KillGroup::Never,
     }
 }

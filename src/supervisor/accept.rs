@@ -10,8 +10,10 @@ use tracing::{debug, info, warn};
 
 use super::{Base, paths};
 use crate::config::{Key, Settings};
-use crate::files::ServiceFiles;
+use crate::files::{Owner, ServiceFiles};
 use crate::lifecycle::{Event, Files};
+use crate::package::Facts;
+use crate::process::{Ids, users};
 use crate::revision::{Revision, Revisions};
 use crate::snapshot::{Paths, Service};
 use crate::world::{ServiceFile, View, World};
@@ -28,6 +30,8 @@ pub(super) struct Accepted {
     revisions: Revisions,
     service: Option<Arc<Service>>,
     files: Option<ServiceFiles>,
+    /// Who hooks and the main process run as; `None`: as kubesup itself.
+    user: Option<Ids>,
     /// The files as they were written last.
     on_disk: Arc<Files>,
     /// The service files as they were written last.
@@ -49,6 +53,7 @@ impl Accepted {
             revisions: Revisions::default(),
             service: None,
             files: None,
+            user: None,
             on_disk: Arc::default(),
             uploaded: BTreeMap::new(),
             files_updated: false,
@@ -73,6 +78,11 @@ impl Accepted {
 
     pub(super) fn files(&self) -> Option<&ServiceFiles> {
         self.files.as_ref()
+    }
+
+    /// Who hooks and the main process run as; `None`: as kubesup itself.
+    pub(super) fn user(&self) -> Option<&Ids> {
+        self.user.as_ref()
     }
 
     /// The rendered text of a hook.
@@ -146,11 +156,17 @@ impl Accepted {
         paths: &Paths,
     ) -> Result<(), Vec<String>> {
         let line = |error: crate::files::FilesError| vec![error.to_string()];
-        let files = match &mut self.files {
-            Some(files) => files,
-            None => self
-                .files
-                .insert(ServiceFiles::open(paths.svc.clone(), None).map_err(line)?),
+        let files = if let Some(files) = &mut self.files {
+            files
+        } else {
+            self.user =
+                user(&self.settings, &revision.package.facts).map_err(|problem| vec![problem])?;
+            let owner = self.user.as_ref().map(|ids| Owner {
+                uid: ids.uid,
+                gid: ids.gid,
+            });
+            self.files
+                .insert(ServiceFiles::open(paths.svc.clone(), owner).map_err(line)?)
         };
         if self.stale || self.uploaded != world.files {
             let contents = world
@@ -260,4 +276,30 @@ impl Accepted {
             })
             .collect()
     }
+}
+
+/// Who hooks and the main process run as: whom the settings name, else the package; `None` when that is kubesup's own user,
+/// or when kubesup may not choose.
+fn user(settings: &Settings, facts: &Facts) -> Result<Option<Ids>, String> {
+    let (name, group) = match &settings.user {
+        Some(run_as) => (run_as.user.as_str(), run_as.group.as_deref()),
+        None if facts.svc_user.is_empty() => return Ok(None),
+        None => {
+            let group = Some(facts.svc_group.as_str()).filter(|group| !group.is_empty());
+            (facts.svc_user.as_str(), group)
+        }
+    };
+    if !users::may_switch().map_err(|error| format!("cannot read /proc/self/status: {error}"))? {
+        // As in Habitat: a Pod may forbid it, and its runAsUser says whom instead.
+        info!(
+            "running as self and not as {name}: the capabilities CHOWN, SETGID and SETUID are needed to choose"
+        );
+        return Ok(None);
+    }
+    let ids = users::find(name, group).map_err(|error| error.to_string())?;
+    if users::is_self(&ids) {
+        return Ok(None);
+    }
+    info!(user = name, uid = ids.uid, gid = ids.gid, groups = ?ids.groups, "hooks and the program run as another user");
+    Ok(Some(ids))
 }

@@ -1,7 +1,8 @@
 //! Scripted lives: each test feeds events and reads what the machine asks for.
 
+use super::super::{CheckKind, Drain, Drained};
 use super::*;
-use crate::config::RestartBudget;
+use crate::config::{OnExit, OnHealthFailure, RestartBudget, RewriteSignals};
 use proptest::prelude::*;
 
 const S: Duration = Duration::from_secs(1);
@@ -24,6 +25,13 @@ fn policy() -> Policy {
         shutdown_timeout: None,
         grace: 30 * S,
         stop_signal: None,
+        rewrite: RewriteSignals::default(),
+        init_timeout: None,
+        check: CheckKind::Hook,
+        health_threshold: 3,
+        health_start_delay: Duration::ZERO,
+        on_health_failure: OnHealthFailure::Nothing,
+        drain: None,
         seed: 1,
     }
 }
@@ -42,6 +50,8 @@ struct Life {
     machine: Lifecycle,
     now: Duration,
     pid: i32,
+    /// Something of the program stays behind; else every sweep finds nothing.
+    leaves_something: bool,
 }
 
 impl Life {
@@ -50,6 +60,7 @@ impl Life {
             machine: Lifecycle::new(policy),
             now: Duration::ZERO,
             pid: 100,
+            leaves_something: false,
         }
     }
 
@@ -72,6 +83,17 @@ impl Life {
                 }
                 Command::Kill(job) => words.push(format!("kill {}", job.hook())),
                 Command::Finish { code } => words.push(format!("finish {code}")),
+                Command::Drain => words.push("drain".to_owned()),
+                Command::EndDrain => words.push("end drain".to_owned()),
+                Command::Sweep { .. } if !self.leaves_something => {
+                    words.extend(self.feed(Event::Swept));
+                }
+                Command::Sweep { told, others } => words.push(format!(
+                    "sweep {} {}",
+                    told.map_or("nobody", |_| "the group"),
+                    others.unwrap_or_default()
+                )),
+                Command::KillRest => words.push("kill rest".to_owned()),
                 Command::Tell(_) => {}
             }
         }
@@ -90,7 +112,8 @@ impl Life {
     }
 
     fn ended(&mut self, job: Job, code: i32) -> Vec<String> {
-        self.feed(Event::Ended { job, code })
+        let output = vec!["last".to_owned()];
+        self.feed(Event::Ended { job, code, output })
     }
 
     fn stop(&mut self) -> Vec<String> {
@@ -469,8 +492,321 @@ fn the_packages_stop_signal_beats_the_one_that_came() {
     assert_eq!(life.stop(), ["signal run 3"]);
 }
 
+#[test]
+fn a_failure_within_a_second_is_a_failed_start_and_its_last_lines_are_kept() {
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN]);
+    life.now += S / 2;
+    life.ended(Job::Main, 7);
+    let ended = life.machine.status().last_end.expect("an end");
+    assert_eq!(
+        (ended.failed_to_start, ended.code, ended.ran, ended.wanted),
+        (true, 7, S / 2, false)
+    );
+    assert_eq!(ended.output, ["last"]);
+    life.next();
+    life.now += 2 * S;
+    life.ended(Job::Main, 7);
+    assert!(
+        life.machine
+            .status()
+            .last_end
+            .is_some_and(|ended| !ended.failed_to_start)
+    );
+}
+
+#[test]
+fn a_rewritten_stop_signal_is_what_the_program_gets_at_a_restart_too() {
+    let mut life = Life::new(Policy {
+        rewrite: RewriteSignals::parse("TERM=QUIT").expect("a table"),
+        ..policy()
+    });
+    life.rendered(&[RUN, CONFIG_1]);
+    assert_eq!(life.rendered(&[RUN, CONFIG_2]), ["signal run 3"]);
+    life.ended(Job::Main, 0);
+    assert_eq!(life.stop(), ["signal run 3"]);
+}
+
+#[test]
+fn an_init_that_takes_too_long_is_killed_and_counts_as_failed() {
+    let mut life = Life::new(Policy {
+        init_timeout: Some(5 * S),
+        ..policy()
+    });
+    life.rendered(&[RUN, ("hooks/init", "")]);
+    assert_eq!(life.next(), ["kill init"]);
+    assert_eq!(life.now, 5 * S);
+    assert_eq!(life.ended(Job::Init, 137), [""; 0]);
+    assert_eq!(life.machine.status().phase, Phase::BackingOff);
+}
+
+#[test]
+fn post_run_is_tried_again_with_growing_pauses() {
+    let mut life = Life::new(policy());
+    assert_eq!(
+        life.rendered(&[RUN, ("hooks/post-run", "")]),
+        ["start run", "start post-run"]
+    );
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        let before = life.now;
+        life.ended(Job::PostRun, 1);
+        assert_eq!(life.next(), ["start post-run"]);
+        pauses.push(life.now.saturating_sub(before));
+    }
+    assert!(pauses[0] <= S && pauses[7] >= 30 * S, "{pauses:?}");
+    assert_eq!(life.ended(Job::PostRun, 0), [""; 0]);
+    assert_eq!(life.machine.next_deadline(), None);
+}
+
+// Health.
+
+fn checked(on_health_failure: OnHealthFailure) -> Policy {
+    Policy {
+        check: CheckKind::Setting,
+        on_health_failure,
+        ..policy()
+    }
+}
+
+#[test]
+fn a_check_of_the_settings_needs_no_hook_and_begins_after_its_delay() {
+    let mut life = Life::new(Policy {
+        health_start_delay: 7 * S,
+        ..checked(OnHealthFailure::Nothing)
+    });
+    assert_eq!(life.rendered(&[RUN]), ["start run"]);
+    assert_eq!(life.machine.status().health, Health::Unknown);
+    assert_eq!(life.next(), ["start health-check"]);
+    assert_eq!(life.now, 7 * S);
+    life.ended(Job::HealthCheck, 0);
+    assert_eq!(life.machine.status().health, Health::Ok);
+}
+
+#[test]
+fn failures_in_a_row_restart_the_program_and_count_as_its_failure() {
+    let mut life = Life::new(checked(OnHealthFailure::Restart));
+    life.rendered(&[RUN]);
+    for _ in 0..2 {
+        assert_eq!(life.ended(Job::HealthCheck, 2), [""; 0]);
+        assert_eq!(life.next(), ["start health-check"]);
+    }
+    assert_eq!(life.ended(Job::HealthCheck, 2), ["signal run 15"]);
+    assert_eq!(life.ended(Job::Main, 143), [""; 0]);
+    let status = life.machine.status();
+    assert_eq!((status.phase, status.restart_count), (Phase::BackingOff, 1));
+    assert_eq!(life.next(), ["start run", "start health-check"]);
+    life.ended(Job::HealthCheck, 2);
+    assert_eq!(life.next(), ["start health-check"], "it counts anew");
+}
+
+#[test]
+fn one_success_in_between_and_nothing_is_restarted_nor_without_being_asked_to() {
+    let mut life = Life::new(checked(OnHealthFailure::Restart));
+    life.rendered(&[RUN]);
+    for code in [2, 2, 0, 2, 2, 1, 2, 2] {
+        assert_eq!(life.ended(Job::HealthCheck, code), [""; 0]);
+        assert_eq!(life.next(), ["start health-check"]);
+    }
+    let mut patient = Life::new(checked(OnHealthFailure::Nothing));
+    patient.rendered(&[RUN]);
+    for _ in 0..10 {
+        assert_eq!(patient.ended(Job::HealthCheck, 2), [""; 0]);
+        assert_eq!(patient.next(), ["start health-check"]);
+    }
+    assert_eq!(patient.machine.status().health, Health::Critical);
+}
+
+#[test]
+fn a_check_that_hangs_has_failed() {
+    let mut life = Life::new(checked(OnHealthFailure::Restart));
+    life.rendered(&[RUN]);
+    for _ in 0..2 {
+        assert_eq!(life.next(), ["kill health-check"]);
+        life.ended(Job::HealthCheck, 137);
+        assert_eq!(life.next(), ["start health-check"]);
+    }
+    assert_eq!(life.next(), ["kill health-check"]);
+    assert_eq!(life.ended(Job::HealthCheck, 137), ["signal run 15"]);
+}
+
+// The rest of the program.
+
+fn leaves_something(policy: Policy) -> Life {
+    let mut life = Life::new(policy);
+    life.leaves_something = true;
+    life
+}
+
+#[test]
+fn what_is_left_after_a_stop_is_told_waited_for_and_killed_in_time_for_post_stop() {
+    let mut life = leaves_something(policy());
+    life.rendered(&[RUN, ("hooks/post-stop", "")]);
+    life.stop();
+    assert_eq!(life.ended(Job::Main, 0), ["sweep the group 15"]);
+    assert_eq!(life.next(), ["kill rest"]);
+    assert_eq!(life.now, 24 * S + S / 2);
+    assert_eq!(life.feed(Event::Swept), ["start post-stop"]);
+    assert_eq!(life.ended(Job::PostStop, 0), ["finish 0"]);
+}
+
+#[test]
+fn what_even_kill_does_not_end_is_not_waited_for() {
+    let mut life = leaves_something(policy());
+    life.rendered(&[RUN]);
+    life.stop();
+    life.ended(Job::Main, 0);
+    assert_eq!(life.next(), ["kill rest"]);
+    assert_eq!(life.next(), ["finish 0"]);
+    assert_eq!(life.now, 29 * S + 7 * S / 10);
+}
+
+#[test]
+fn a_restart_waits_for_the_group_that_it_told_and_leaves_others_alone() {
+    let mut life = leaves_something(policy());
+    life.rendered(&[RUN, CONFIG_1]);
+    life.rendered(&[RUN, CONFIG_2]);
+    assert_eq!(life.ended(Job::Main, 143), ["sweep the group 0"]);
+    assert_eq!(life.feed(Event::Swept), ["start run"]);
+}
+
+#[test]
+fn a_stop_while_a_restart_waits_for_the_group_tells_the_others_too() {
+    let mut life = leaves_something(policy());
+    life.rendered(&[RUN, CONFIG_1]);
+    life.rendered(&[RUN, CONFIG_2]);
+    life.ended(Job::Main, 143);
+    assert_eq!(life.stop(), ["sweep the group 15"]);
+    life.stop();
+    assert_eq!(life.next(), ["kill rest"]);
+    assert_eq!(life.now, S, "the second signal shortens this too");
+    assert_eq!(life.feed(Event::Swept), ["finish 0"]);
+}
+
+#[test]
+fn a_crash_leaves_others_alone_before_a_restart_and_not_before_the_end() {
+    let mut life = leaves_something(policy());
+    life.rendered(&[RUN]);
+    assert_eq!(life.ended(Job::Main, 1), [""; 0]);
+    let mut exiting = leaves_something(Policy {
+        on_exit: OnExit::Exit,
+        ..policy()
+    });
+    exiting.rendered(&[RUN]);
+    assert_eq!(exiting.ended(Job::Main, 3), ["sweep nobody 15"]);
+    assert_eq!(exiting.next(), ["kill rest"]);
+    assert_eq!(exiting.now, 5 * S);
+    assert_eq!(exiting.feed(Event::Swept), ["finish 3"]);
+}
+
+// The drain.
+
+fn draining() -> Policy {
+    Policy {
+        drain: Some(Drain {
+            linger: 3 * S,
+            max: 10 * S,
+        }),
+        ..policy()
+    }
+}
+
+#[test]
+fn the_program_serves_on_until_its_endpoints_are_gone_and_a_little_longer() {
+    let mut life = Life::new(draining());
+    life.rendered(&[RUN]);
+    assert_eq!(life.stop(), ["drain"]);
+    assert_eq!(life.machine.status().phase, Phase::Draining);
+    assert!(life.machine.status().pid.is_some());
+    life.now += 2 * S;
+    assert_eq!(life.feed(Event::Drained(Drained::Gone)), [""; 0]);
+    assert_eq!(life.next(), ["signal run 15"]);
+    assert_eq!(life.now, 5 * S);
+    assert_eq!(life.ended(Job::Main, 0), ["finish 0"]);
+}
+
+#[test]
+fn a_drain_has_an_end_and_a_pod_in_no_service_does_not_wait() {
+    let mut slow = Life::new(draining());
+    slow.rendered(&[RUN]);
+    slow.stop();
+    assert_eq!(slow.next(), ["end drain", "signal run 15"]);
+    assert_eq!(slow.now, 10 * S);
+    assert_eq!(slow.feed(Event::Drained(Drained::Gone)), [""; 0]);
+
+    let mut late = Life::new(draining());
+    late.rendered(&[RUN]);
+    late.stop();
+    late.now += 9 * S;
+    late.feed(Event::Drained(Drained::Gone));
+    assert_eq!(late.next(), ["signal run 15"]);
+    assert_eq!(late.now, 10 * S, "lingering counts");
+
+    let mut nobody = Life::new(draining());
+    nobody.rendered(&[RUN]);
+    nobody.stop();
+    assert_eq!(
+        nobody.feed(Event::Drained(Drained::InNoService)),
+        ["signal run 15"]
+    );
+}
+
+#[test]
+fn a_drain_leaves_the_program_half_of_what_is_left_of_the_grace_period() {
+    let mut life = Life::new(draining());
+    life.rendered(&[RUN]);
+    life.feed(Event::Deleted { grace: 9 * S });
+    life.now += S / 2;
+    life.stop();
+    assert_eq!(life.next(), ["end drain", "signal run 15"]);
+    assert_eq!(life.now, S / 2 + 4 * S);
+    assert_eq!(life.next(), ["kill run"]);
+    assert_eq!(life.now, 8 * S + S / 2);
+}
+
+#[test]
+fn a_second_signal_ends_the_drain_and_an_end_of_the_program_too() {
+    let mut life = Life::new(draining());
+    life.rendered(&[RUN]);
+    life.stop();
+    assert_eq!(life.stop(), ["end drain", "signal run 15"]);
+    assert_eq!(life.next(), ["kill run"]);
+    assert_eq!(life.now, S);
+
+    let mut ending = Life::new(draining());
+    ending.rendered(&[RUN]);
+    ending.stop();
+    assert_eq!(ending.ended(Job::Main, 5), ["end drain", "finish 5"]);
+}
+
+#[test]
+fn only_what_runs_drains_and_health_is_checked_meanwhile() {
+    let mut waiting = Life::new(draining());
+    assert_eq!(waiting.stop(), ["finish 0"]);
+    let mut init = Life::new(draining());
+    init.rendered(&[RUN, ("hooks/init", "")]);
+    assert_eq!(init.stop(), ["signal init 15"]);
+    let mut life = Life::new(draining());
+    life.rendered(&[RUN, ("hooks/health-check", "")]);
+    life.stop();
+    life.ended(Job::HealthCheck, 1);
+    life.now += 9 * S;
+    assert_eq!(life.machine.status().health, Health::Warning);
+    let mut unhealthy = Life::new(Policy {
+        health_interval: S,
+        ..draining()
+    });
+    unhealthy.rendered(&[RUN, ("hooks/health-check", "")]);
+    unhealthy.ended(Job::HealthCheck, 2);
+    unhealthy.stop();
+    assert_eq!(unhealthy.next(), ["start health-check"]);
+}
+
 #[derive(Debug, Clone)]
 enum Move {
+    Drained(bool),
+    Swept,
+    Stop(i32),
     Render(u8),
     End(Job, i32),
     Wait(u64),
@@ -494,6 +830,9 @@ fn a_move() -> impl Strategy<Value = Move> {
         4 => (0..40_000u64).prop_map(Move::Wait),
         2 => Just(Move::ChangeFiles),
         1 => Just(Move::Delete),
+        1 => any::<bool>().prop_map(Move::Drained),
+        2 => Just(Move::Swept),
+        1 => prop_oneof![Just(15), Just(2)].prop_map(Move::Stop),
     ]
 }
 
@@ -517,54 +856,151 @@ fn some_files(which: u8) -> Vec<(&'static str, &'static str)> {
     all
 }
 
-proptest! {
-    #[test]
-    fn there_is_one_main_process_and_every_stop_comes_to_an_end(moves in proptest::collection::vec(a_move(), 0..60)) {
-        let mut life = Life::new(policy());
-        let mut up: Vec<Job> = Vec::new();
-        let mut told: Option<Duration> = None;
-        let mut over = false;
-        let mut note = |words: Vec<String>, up: &mut Vec<Job>, now: Duration| -> Result<(), TestCaseError> {
-            for word in words {
-                prop_assert!(!over, "{word} after the end");
-                let (verb, rest) = word.split_once(' ').unwrap_or((&word, ""));
-                let job = [Job::Init, Job::Main, Job::PostRun, Job::HealthCheck, Job::Reconfigure, Job::FileUpdated, Job::PostStop]
-                    .into_iter().find(|job| rest.split(' ').next() == Some(job.hook()));
-                match (verb, job) {
-                    ("start", Some(job)) => {
-                        prop_assert!(!up.contains(&job), "two of {job:?}");
-                        up.push(job);
-                        if job == Job::Main { told = None; }
+/// Policies that differ in what may hold up or hasten an end.
+fn a_policy() -> impl Strategy<Value = Policy> {
+    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(drains, exits, checks, backs_off)| Policy {
+            drain: drains.then_some(Drain {
+                linger: 3 * S,
+                max: 10 * S,
+            }),
+            on_exit: if exits { OnExit::Exit } else { OnExit::Restart },
+            check: if checks {
+                CheckKind::Setting
+            } else {
+                CheckKind::Hook
+            },
+            health_threshold: 2,
+            on_health_failure: OnHealthFailure::Restart,
+            min_backoff: if backs_off { S } else { Duration::ZERO },
+            max_backoff: if backs_off { 30 * S } else { Duration::ZERO },
+            ..policy()
+        },
+    )
+}
+
+/// What an outsider sees of a life, and what must be true of it.
+#[derive(Default)]
+struct Witness {
+    up: Vec<Job>,
+    told: Option<Duration>,
+    /// What shortens the grace: deletions and stop signals so far.
+    hurry: u32,
+    over: bool,
+}
+
+const JOBS: [Job; 7] = [
+    Job::Init,
+    Job::Main,
+    Job::PostRun,
+    Job::HealthCheck,
+    Job::Reconfigure,
+    Job::FileUpdated,
+    Job::PostStop,
+];
+
+impl Witness {
+    fn note(&mut self, words: Vec<String>, now: Duration) -> Result<(), TestCaseError> {
+        for word in words {
+            prop_assert!(!self.over, "{word} after the end");
+            let (verb, rest) = word.split_once(' ').unwrap_or((&word, ""));
+            let job = JOBS
+                .into_iter()
+                .find(|job| rest.split(' ').next() == Some(job.hook()));
+            match (verb, job) {
+                ("start", Some(job)) => {
+                    prop_assert!(!self.up.contains(&job), "two of {job:?}");
+                    prop_assert!(
+                        job != Job::Init || !self.up.contains(&Job::Main),
+                        "init beside the main process"
+                    );
+                    self.up.push(job);
+                    if matches!(job, Job::Main | Job::Init) {
+                        self.told = None;
                     }
-                    ("signal", Some(Job::Main | Job::Init)) => told = Some(now),
-                    ("kill", Some(Job::Main | Job::Init)) => prop_assert!(told.is_some_and(|at| at < now), "killed before its grace"),
-                    ("finish", None) => over = true,
-                    _ => {}
                 }
+                ("signal", Some(Job::Main | Job::Init)) => {
+                    prop_assert!(self.told.is_none(), "told twice");
+                    self.told = Some(now);
+                }
+                ("kill", Some(Job::Main | Job::Init)) => {
+                    let Some(told) = self.told else {
+                        return Err(TestCaseError::fail("killed without having been told"));
+                    };
+                    // 30 s without the margin, the share of post-stop and the longest drain.
+                    let least = if self.hurry > 1 {
+                        Duration::ZERO
+                    } else {
+                        14 * S
+                    };
+                    prop_assert!(now > told + least, "killed before its grace");
+                }
+                ("finish", None) => {
+                    prop_assert!(
+                        !self.up.contains(&Job::Main) && !self.up.contains(&Job::Init),
+                        "the end beside something that runs"
+                    );
+                    self.over = true;
+                }
+                _ => {}
             }
-            Ok(())
-        };
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #[test]
+    fn there_is_one_main_process_and_every_stop_comes_to_an_end(
+        policy in a_policy(),
+        leaves_something in any::<bool>(),
+        moves in proptest::collection::vec(a_move(), 0..60),
+    ) {
+        let mut life = Life { leaves_something, ..Life::new(policy) };
+        let mut witness = Witness::default();
         for a_move in moves {
             let words = match a_move {
                 Move::Render(which) => life.rendered(&some_files(which)),
                 Move::End(job, code) => {
-                    if !up.contains(&job) { continue; }
-                    up.retain(|other| *other != job);
+                    if !witness.up.contains(&job) { continue; }
+                    witness.up.retain(|other| *other != job);
                     life.ended(job, code)
                 }
-                Move::Wait(millis) => life.after(Duration::from_millis(millis)),
+                Move::Wait(millis) => {
+                    let until = life.now + Duration::from_millis(millis);
+                    // As the supervisor does, which sleeps to each deadline. What is due at once never stays so.
+                    for _ in 0..1000 {
+                        let Some(due) = life.machine.next_deadline().filter(|at| *at <= until) else { break };
+                        life.now = due.max(life.now);
+                        let words = life.feed(Event::Tick);
+                        witness.note(words, life.now)?;
+                    }
+                    life.now = until;
+                    life.feed(Event::Tick)
+                }
                 Move::ChangeFiles => life.feed(Event::FilesUpdated),
-                Move::Delete => life.feed(Event::Deleted { grace: 30 * S }),
+                Move::Delete => {
+                    witness.hurry += 2;
+                    life.feed(Event::Deleted { grace: 30 * S })
+                }
+                Move::Drained(gone) => life.feed(Event::Drained(if gone { Drained::Gone } else { Drained::InNoService })),
+                Move::Swept => life.feed(Event::Swept),
+                Move::Stop(signal) => {
+                    witness.hurry += 1;
+                    life.feed(Event::Stop { signal })
+                }
             };
-            note(words, &mut up, life.now)?;
+            witness.note(words, life.now)?;
         }
+        witness.hurry += 1;
         let stop = life.stop();
-        note(stop, &mut up, life.now)?;
+        witness.note(stop, life.now)?;
         // What was killed ends, and nothing else ends by itself.
-        for _ in 0..40 {
-            let doomed = up.iter().copied().find(|job| life.machine.jobs.get(job).is_some_and(|job| job.killed));
+        for _ in 0..60 {
+            let doomed = witness.up.iter().copied().find(|job| life.machine.jobs.get(job).is_some_and(|job| job.killed));
             let words = if let Some(job) = doomed {
-                up.retain(|other| *other != job);
+                witness.up.retain(|other| *other != job);
                 life.ended(job, 137)
             } else if let Some(deadline) = life.machine.next_deadline() {
                 life.now = deadline.max(life.now);
@@ -572,7 +1008,7 @@ proptest! {
             } else {
                 break;
             };
-            note(words, &mut up, life.now)?;
+            witness.note(words, life.now)?;
         }
         prop_assert_eq!(life.machine.status().phase, Phase::Finished);
     }

@@ -52,6 +52,7 @@ fn context() -> Value {
             .collect(),
         config: Vec::new(),
         overlay: std::collections::BTreeMap::new(),
+        files: std::collections::BTreeMap::new(),
     };
     let package = Package {
         facts: Facts {
