@@ -4,6 +4,7 @@
 mod accept;
 mod jobs;
 mod local;
+mod record;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ use accept::Accepted;
 use jobs::Jobs;
 use local::Local;
 pub use local::lay_once;
+use record::Recorder;
+pub use record::Reports;
 
 /// The package as its directory has it now, or why it cannot be read.
 pub type Base = Result<Arc<Package>, Vec<String>>;
@@ -41,6 +44,8 @@ pub struct Dependencies {
     pub base: watch::Receiver<Base>,
     /// Where readers look.
     pub snapshots: watch::Sender<Snapshot>,
+    /// Where what happens is reported.
+    pub reports: Reports,
     /// Children.
     pub processes: Processes,
     /// Signals to kubesup.
@@ -74,6 +79,7 @@ struct Supervisor {
     accepted: Accepted,
     local: Local,
     jobs: Jobs,
+    recorder: Recorder,
     deleted: bool,
     /// A storm of orphans: others have their turn, then reaping goes on.
     reap_more: bool,
@@ -91,6 +97,7 @@ impl Supervisor {
             views,
             base,
             snapshots,
+            reports,
             processes,
             signals,
             settings,
@@ -117,6 +124,7 @@ impl Supervisor {
                 pids: Vec::new(),
                 environment,
             },
+            recorder: Recorder::new(reports),
             deleted: false,
             reap_more: false,
             exit_code: None,
@@ -144,6 +152,7 @@ impl Supervisor {
             looked = false;
             tokio::select! {
                 Some((job, exit)) = self.jobs.running.next() => {
+                    self.recorder.exited(job, &exit);
                     let event = self.jobs.ended(job, &exit, self.accepted.files());
                     self.feed(event);
                 }
@@ -248,8 +257,12 @@ impl Supervisor {
         let base = self
             .local
             .lay(&self.base.borrow(), &self.accepted.settings().name);
-        let now = self.now().mono;
-        let events = self.accepted.render(&view, &base, now);
+        let now = self.now();
+        let before = Arc::clone(self.accepted.on_disk());
+        let events = self.accepted.render(&view, &base, now.mono);
+        let took = self.now().mono.saturating_sub(now.mono);
+        self.recorder
+            .tried(&view, &base, &before, &self.accepted, took, now);
         if events.is_empty() {
             return;
         }
@@ -269,7 +282,10 @@ impl Supervisor {
     fn feed(&mut self, event: Event) {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
-            for command in self.lifecycle.step(event, self.now()) {
+            let now = self.now();
+            let commands = self.lifecycle.step(event.clone(), now);
+            self.recorder.stepped(&event, &commands, now);
+            for command in commands {
                 match command {
                     Command::Start(job) => events.push(self.jobs.start(job, &self.accepted)),
                     Command::Signal { job, signal } => self.jobs.signal(job, signal),
@@ -282,6 +298,7 @@ impl Supervisor {
     }
 
     fn publish(&self) {
+        self.recorder.publish(self.jobs.processes.orphans_reaped());
         let snapshot = Snapshot {
             view: self.views.borrow().clone(),
             service: self.accepted.service().cloned(),

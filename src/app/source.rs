@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::{StartError, Surroundings, layer};
 use crate::cli::run::Arguments;
+use crate::cluster::freshness::Freshness;
 use crate::cluster::{self, client, identity};
 use crate::config::{Key, Layer, Origin};
 use crate::files::watching::Watching;
@@ -35,6 +36,14 @@ pub(super) enum Source {
         path: PathBuf,
         environment: BTreeMap<String, String>,
     },
+}
+
+/// What the source is asked for, and where it tells.
+pub(super) struct Feeds {
+    pub(super) wanted: watch::Receiver<BTreeSet<WatchKey>>,
+    pub(super) observations: mpsc::Sender<Observation>,
+    pub(super) base: watch::Sender<Base>,
+    pub(super) freshness: watch::Sender<Freshness>,
 }
 
 impl Source {
@@ -140,11 +149,15 @@ impl Source {
         self,
         tasks: &mut JoinSet<&'static str>,
         package: PackageSource,
-        wanted: watch::Receiver<BTreeSet<WatchKey>>,
-        observations: mpsc::Sender<Observation>,
-        base: watch::Sender<Base>,
+        feeds: Feeds,
         shutdown: &CancellationToken,
     ) -> Result<(), StartError> {
+        let Feeds {
+            wanted,
+            observations,
+            base,
+            freshness,
+        } = feeds;
         drop(base.send_replace(package.read()));
         let shutdown = shutdown.clone();
         match self {
@@ -154,7 +167,6 @@ impl Source {
                     .await
                     .map_err(|error| StartError::Usage(vec![error.to_string()]))?;
                 info!(server = %connection.server(), pod = %format!("{}/{}", identity.namespace, identity.pod_name), "watching");
-                let (freshness, _) = watch::channel(cluster::freshness::Freshness::default());
                 tasks.spawn(async move {
                     cluster::watch::run(
                         connection,
