@@ -102,5 +102,6 @@ fn selected(key: &WatchKey, identity: &Identity) -> (&'static str, String) {
             format!("kubernetes.io/service-name={service}"),
         ),
         WatchKey::ConfigMap { name } => ("configmaps", format!("metadata.name={name}")),
+        WatchKey::Secret { name } => ("secrets", format!("metadata.name={name}")),
     }
 }

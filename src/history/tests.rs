@@ -312,7 +312,7 @@ mod differences {
     use super::super::difference::{between, of_packages};
     use super::*;
     use crate::package::{Hook, Package, Source};
-    use crate::world::{Document, OverlayFile, World};
+    use crate::world::{Document, OverlayFile, Sensitivity, World};
 
     fn world() -> World {
         World {
@@ -330,6 +330,7 @@ mod differences {
     fn document(data: &[(&str, &str)]) -> Document {
         Document {
             object: "ConfigMap shop/demo".to_owned(),
+            sensitivity: Sensitivity::Public,
             data: data
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()))
