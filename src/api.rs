@@ -11,6 +11,9 @@ pub mod readiness;
 mod reply;
 mod routes;
 pub mod services;
+pub mod status;
+mod stream;
+mod telemetry;
 pub mod tls;
 
 use std::io;
@@ -30,9 +33,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::config::Listen;
+use crate::history::History;
+use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use access::Access;
-use answers::Answers;
+use answers::{Answers, Sources};
+use status::Watches;
 use tls::Tls;
 
 /// What is served, and to whom.
@@ -40,6 +46,12 @@ use tls::Tls;
 pub struct Gateway {
     /// What there is to see.
     pub snapshots: watch::Receiver<Snapshot>,
+    /// What happened.
+    pub history: watch::Receiver<Arc<History>>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How old the view is.
+    pub watches: Watches,
     /// Who may see it; everybody without a token.
     pub access: Option<Access>,
     /// How much of it.
@@ -69,7 +81,13 @@ pub struct BindError {
 
 impl Gateway {
     fn into_parts(self) -> (axum::Router, Option<Tls>) {
-        let answers = Answers::new(self.snapshots, self.redaction);
+        let answers = Answers::new(Sources {
+            snapshots: self.snapshots,
+            history: self.history,
+            metrics: self.metrics,
+            watches: self.watches,
+            redaction: self.redaction,
+        });
         (routes::router(Arc::new(answers), self.access), self.tls)
     }
 }

@@ -18,15 +18,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::cli::run::Arguments;
+use crate::cluster::freshness::Freshness;
 use crate::config::{Key, Layer, Layers, Origin, Problem, Settings, load, resolve};
+use crate::metrics::Metrics;
 use crate::package::directory;
 use crate::process::{Processes, Signals};
 use crate::snapshot::Snapshot;
-use crate::supervisor::{self, Base, Dependencies};
+use crate::supervisor::{self, Base, Dependencies, Reports};
 use crate::world::{Fold, View};
 use crate::{api, observe};
 pub use render::render;
-use source::{Channels, PackageSource, Source};
+use source::{Feeds, PackageSource, Source};
 
 /// Something does not render.
 pub const EXIT_PROBLEMS: i32 = 1;
@@ -91,13 +93,22 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
 
     let shutdown = CancellationToken::new();
     let (snapshots, readers) = watch::channel(Snapshot::default());
+    let (history, histories) = watch::channel(Arc::default());
+    let (freshness, ages) = watch::channel(Freshness::default());
+    let metrics = Metrics::new();
     let mut tasks = JoinSet::new();
     let http = listen(&settings)?;
     let address = http
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
     if let Some(listener) = http {
-        let gateway = gateway::open(&surroundings, &source, &settings, readers)?;
+        let gateway = gateway::Parts {
+            snapshots: readers,
+            history: histories,
+            metrics: metrics.clone(),
+            watches: gateway::watches(ages, source.identity()),
+        }
+        .open(&surroundings, &source, &settings)?;
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
             api::serve(listener, gateway, shutdown).await;
@@ -123,19 +134,14 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         command: arguments.command,
         environment: variables.clone(),
     };
-    source
-        .start(
-            &mut tasks,
-            package,
-            Channels {
-                wanted: wants,
-                observations: observed,
-                base,
-                drains: drain_requests,
-            },
-            &shutdown,
-        )
-        .await?;
+    let feeds = Feeds {
+        wanted: wants,
+        observations: observed,
+        base,
+        freshness,
+        drains: drain_requests,
+    };
+    source.start(&mut tasks, package, feeds, &shutdown).await?;
     tasks.spawn(async move {
         observe::run(fold, observations, wanted, view).await;
         "view"
@@ -145,6 +151,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         views,
         base: bases,
         snapshots,
+        reports: Reports { history, metrics },
         processes: Processes::new(),
         signals,
         settings,

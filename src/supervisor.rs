@@ -5,6 +5,7 @@ mod accept;
 mod jobs;
 mod local;
 mod probe;
+mod record;
 pub mod termination;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ use accept::Accepted;
 use jobs::{Jobs, Outcome};
 use local::Local;
 pub use local::lay_once;
+use record::Recorder;
+pub use record::Reports;
 
 /// The package as its directory has it now, or why it cannot be read.
 pub type Base = Result<Arc<Package>, Vec<String>>;
@@ -45,6 +48,8 @@ pub struct Dependencies {
     pub base: watch::Receiver<Base>,
     /// Where readers look.
     pub snapshots: watch::Sender<Snapshot>,
+    /// Where what happens is reported.
+    pub reports: Reports,
     /// Children.
     pub processes: Processes,
     /// Signals to kubesup.
@@ -89,6 +94,7 @@ struct Supervisor {
     accepted: Accepted,
     local: Local,
     jobs: Jobs,
+    recorder: Recorder,
     deleted: bool,
     /// A storm of orphans: others have their turn, then reaping goes on.
     reap_more: bool,
@@ -109,6 +115,7 @@ impl Supervisor {
             views,
             base,
             snapshots,
+            reports,
             processes,
             signals,
             settings,
@@ -131,6 +138,7 @@ impl Supervisor {
             accepted: Accepted::new(settings, http),
             local: Local::new(variables),
             jobs: Jobs::new(processes, environment),
+            recorder: Recorder::new(reports),
             deleted: false,
             reap_more: false,
             exit_code: None,
@@ -304,8 +312,12 @@ impl Supervisor {
         let base = self
             .local
             .lay(&self.base.borrow(), &self.accepted.settings().name);
-        let now = self.now().mono;
-        let events = self.accepted.render(&view, &base, now);
+        let now = self.now();
+        let before = Arc::clone(self.accepted.on_disk());
+        let events = self.accepted.render(&view, &base, now.mono);
+        let took = self.now().mono.saturating_sub(now.mono);
+        self.recorder
+            .tried(&view, &base, &before, &self.accepted, took, now);
         if events.is_empty() {
             return;
         }
@@ -326,7 +338,10 @@ impl Supervisor {
     fn feed(&mut self, event: Event) {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
-            for command in self.lifecycle.step(event, self.now()) {
+            let now = self.now();
+            let commands = self.lifecycle.step(event.clone(), now);
+            self.recorder.stepped(&event, &commands, now);
+            for command in commands {
                 match command {
                     Command::Start(job) => events.extend(self.jobs.start(job, &self.accepted)),
                     Command::Signal { job, signal } => self.jobs.stop(job, signal),
@@ -370,6 +385,7 @@ impl Supervisor {
     }
 
     fn publish(&self) {
+        self.recorder.publish(self.jobs.processes.orphans_reaped());
         let snapshot = Snapshot {
             view: self.views.borrow().clone(),
             service: self.accepted.service().cloned(),

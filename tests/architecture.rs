@@ -25,6 +25,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("snapshot", &["config", "lifecycle", "package", "world"]),
+    ("history", &["lifecycle", "package", "world"]),
+    // What shells report to; it looks at none of them.
+    ("metrics", &[]),
     // The shells.
     ("observe", &["world"]),
     ("cluster", &["world"]),
@@ -35,7 +38,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "api",
         &[
             "config",
+            "history",
             "lifecycle",
+            "metrics",
             "package",
             "snapshot",
             "template",
@@ -47,7 +52,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "config",
             "files",
+            "history",
             "lifecycle",
+            "metrics",
             "package",
             "process",
             "revision",
@@ -65,8 +72,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "cluster",
             "config",
             "files",
+            "history",
             "lifecycle",
             "manifests",
+            "metrics",
             "observe",
             "package",
             "process",
@@ -89,6 +98,7 @@ const PURE: &[&str] = &[
     "lifecycle",
     "revision",
     "snapshot",
+    "history",
 ];
 
 /// … but for the files that read.

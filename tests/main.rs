@@ -18,6 +18,7 @@ mod demo;
 mod flags;
 mod graceful_stop;
 mod habitat_package;
+mod history;
 mod http_auth;
 mod local_mode;
 mod manifests;

@@ -10,12 +10,29 @@ use super::Redaction;
 use super::butterfly::Butterfly;
 use super::census::Census;
 use super::services::Item;
+use super::status::{HistoryBody, StatusBody, Watches};
+use super::stream::Streams;
+use crate::history::History;
+use crate::metrics::Metrics;
 use crate::snapshot::{Service, Snapshot};
+
+/// What answers are made from.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) snapshots: watch::Receiver<Snapshot>,
+    pub(super) history: watch::Receiver<Arc<History>>,
+    pub(super) metrics: Metrics,
+    pub(super) watches: Watches,
+    pub(super) redaction: Redaction,
+}
 
 /// Answers from the newest snapshot.
 #[derive(Debug)]
 pub(super) struct Answers {
     snapshots: watch::Receiver<Snapshot>,
+    pub(super) streams: Streams,
+    pub(super) metrics: Metrics,
+    pub(super) watches: Watches,
     redaction: Redaction,
     /// Requests share the bytes; held for a look or a build, never across an await.
     ready: Mutex<Ready>,
@@ -48,10 +65,13 @@ impl Document {
 }
 
 impl Answers {
-    pub(super) fn new(snapshots: watch::Receiver<Snapshot>, redaction: Redaction) -> Self {
+    pub(super) fn new(sources: Sources) -> Self {
         Answers {
-            snapshots,
-            redaction,
+            snapshots: sources.snapshots,
+            streams: Streams::new(sources.history, sources.metrics.clone()),
+            metrics: sources.metrics,
+            watches: sources.watches,
+            redaction: sources.redaction,
             ready: Mutex::default(),
         }
     }
@@ -93,6 +113,21 @@ impl Answers {
             *place = Some(self.build(document, service, &snapshot));
         }
         place.clone()
+    }
+
+    /// `/v1/status`: made anew each time, since the ages of watches move without a change.
+    pub(super) fn status(&self) -> Bytes {
+        let history = self.streams.history();
+        json(&StatusBody::new(
+            &self.snapshot(),
+            &history,
+            self.watches.look(),
+        ))
+    }
+
+    /// `/v1/history`.
+    pub(super) fn history(&self) -> Bytes {
+        json(&HistoryBody::new(&self.streams.history()))
     }
 
     fn build(&self, document: Document, service: &Service, snapshot: &Snapshot) -> Bytes {

@@ -14,16 +14,40 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 
 use super::access::{self, Access};
 use super::answers::{Answers, Document};
-use super::reply::{self, Answer, HTML, TEXT};
-use super::{health, page, readiness};
+use super::reply::{self, Answer, HTML, JSON, TEXT};
+use super::{health, page, readiness, telemetry};
 
 type Shared = State<Arc<Answers>>;
+
+/// The routes, as the label of metrics has them.
+pub(super) const ROUTES: [&str; 16] = [
+    "/",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/census",
+    "/butterfly",
+    "/services",
+    "/services/{svc}/{group}",
+    "/services/{svc}/{group}/config",
+    "/services/{svc}/{group}/health",
+    "/services/{svc}/{group}/{org}",
+    "/services/{svc}/{group}/{org}/config",
+    "/services/{svc}/{group}/{org}/health",
+    "/v1/status",
+    "/v1/history",
+    "/v1/watch",
+];
 
 pub(super) fn router(answers: Arc<Answers>, access: Option<Access>) -> Router {
     let mut router = Router::new()
         .route("/", resource(root))
         .route("/census", resource(census))
         .route("/butterfly", resource(butterfly))
+        .route("/metrics", resource(metrics))
+        .route("/v1/status", own(status))
+        .route("/v1/history", own(history))
+        .route("/v1/watch", own(stream))
         .route("/livez", own(livez))
         .route("/readyz", own(readyz))
         .route("/services", any(services));
@@ -39,6 +63,7 @@ pub(super) fn router(answers: Arc<Answers>, access: Option<Access>) -> Router {
             router = router.route(&format!("{group}{end}"), any(answer));
         }
     }
+    let metrics = answers.metrics.clone();
     router
         .fallback(nowhere)
         .with_state(answers)
@@ -46,6 +71,8 @@ pub(super) fn router(answers: Arc<Answers>, access: Option<Access>) -> Router {
             Arc::new(access),
             access::gate,
         ))
+        // Outermost: what is refused is counted too.
+        .layer(middleware::from_fn_with_state(metrics, telemetry::measure))
 }
 
 /// One of Habitat's resources: 405 without a body for all but GET, HEAD included.
@@ -139,6 +166,22 @@ async fn census(State(answers): Shared) -> Answer {
 
 async fn butterfly(State(answers): Shared) -> Answer {
     ring_view(&answers, Document::Butterfly)
+}
+
+async fn metrics(State(answers): Shared) -> Answer {
+    telemetry::answer(&answers)
+}
+
+async fn status(State(answers): Shared) -> Answer {
+    reply::with(StatusCode::OK, JSON, answers.status())
+}
+
+async fn history(State(answers): Shared) -> Answer {
+    reply::with(StatusCode::OK, JSON, answers.history())
+}
+
+async fn stream(State(answers): Shared, headers: HeaderMap) -> Answer {
+    answers.streams.open(&headers)
 }
 
 /// Views of the whole group: not there when redacted, as in Habitat.

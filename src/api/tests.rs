@@ -4,6 +4,10 @@ mod fixture;
 mod own;
 mod services;
 mod tls;
+mod v1;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::{Method, Request, StatusCode, header};
@@ -13,13 +17,17 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::access::Access;
+use super::status::{WatchAge, Watches};
 use super::{Gateway, Redaction};
+use crate::history::History;
+use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 
 /// A router over one snapshot.
 struct Asked {
     router: axum::Router,
     snapshots: watch::Sender<Snapshot>,
+    history: watch::Sender<Arc<History>>,
 }
 
 /// An answer, read to its end.
@@ -38,8 +46,22 @@ impl Asked {
 
     fn with(snapshot: Snapshot, token: Option<&[u8]>, redaction: Redaction) -> Asked {
         let (snapshots, readers) = watch::channel(snapshot);
+        let (history, histories) = watch::channel(Arc::default());
+        let watches = Watches::new(|| {
+            vec![WatchAge {
+                watch: "own Pod".to_owned(),
+                resource: "pods",
+                selector: "metadata.name=demo-0".to_owned(),
+                age: Some(Duration::from_millis(1500)),
+                relists: 2,
+                errors: 3,
+            }]
+        });
         let gateway = Gateway {
             snapshots: readers,
+            history: histories,
+            metrics: Metrics::new(),
+            watches,
             access: token.and_then(|token| Access::with_token(token).expect("usable")),
             redaction,
             tls: None,
@@ -47,6 +69,7 @@ impl Asked {
         Asked {
             router: gateway.into_parts().0,
             snapshots,
+            history,
         }
     }
 

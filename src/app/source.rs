@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::{StartError, Surroundings, layer};
 use crate::cli::run::Arguments;
+use crate::cluster::freshness::Freshness;
 use crate::cluster::{self, client, drain, identity};
 use crate::config::{Key, Layer, Origin};
 use crate::files::watching::Watching;
@@ -38,11 +39,12 @@ pub(super) enum Source {
     },
 }
 
-/// What the tasks of a source are connected to.
-pub(super) struct Channels {
+/// What the source is asked for, and where it tells.
+pub(super) struct Feeds {
     pub(super) wanted: watch::Receiver<BTreeSet<WatchKey>>,
     pub(super) observations: mpsc::Sender<Observation>,
     pub(super) base: watch::Sender<Base>,
+    pub(super) freshness: watch::Sender<Freshness>,
     pub(super) drains: mpsc::Receiver<DrainRequest>,
 }
 
@@ -154,15 +156,16 @@ impl Source {
         self,
         tasks: &mut JoinSet<&'static str>,
         package: PackageSource,
-        channels: Channels,
+        feeds: Feeds,
         shutdown: &CancellationToken,
     ) -> Result<(), StartError> {
-        let Channels {
+        let Feeds {
             wanted,
             observations,
             base,
+            freshness,
             drains,
-        } = channels;
+        } = feeds;
         drop(base.send_replace(package.read()));
         let shutdown = shutdown.clone();
         match self {
@@ -181,7 +184,6 @@ impl Source {
                     }
                     "drain"
                 });
-                let (freshness, _) = watch::channel(cluster::freshness::Freshness::default());
                 tasks.spawn(async move {
                     cluster::watch::run(
                         connection,

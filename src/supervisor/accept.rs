@@ -85,6 +85,11 @@ impl Accepted {
         self.user.as_ref()
     }
 
+    /// The files as they were written last.
+    pub(super) fn on_disk(&self) -> &Arc<Files> {
+        &self.on_disk
+    }
+
     /// The rendered text of a hook.
     pub(super) fn hook_text(&self, hook: &str) -> Option<&str> {
         self.on_disk

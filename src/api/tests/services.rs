@@ -366,7 +366,7 @@ async fn nothing_but_get_is_404_on_services_and_405_on_the_resources() {
             let answer = asked.ask(method.clone(), path).await;
             assert!(answer.is_empty(404), "{method} {path}: {answer:?}");
         }
-        for path in ["/", "/census", "/butterfly"] {
+        for path in ["/", "/census", "/butterfly", "/metrics"] {
             let answer = asked.ask(method.clone(), path).await;
             assert!(answer.is_empty(405), "{method} {path}: {answer:?}");
             assert_eq!(answer.allow.as_deref(), Some("GET"), "{method} {path}");

@@ -13,9 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::fixture::demo;
+use crate::api::status::Watches;
 use crate::api::tls::Tls;
 use crate::api::{Gateway, Redaction, serve};
 use crate::config::TlsFiles;
+use crate::metrics::Metrics;
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -96,6 +98,9 @@ async fn while_serving<T>(tls: Tls, act: impl AsyncFnOnce(u16) -> T) -> T {
     let (_snapshots, readers) = tokio::sync::watch::channel(demo().snapshot());
     let gateway = Gateway {
         snapshots: readers,
+        history: tokio::sync::watch::channel(Arc::default()).1,
+        metrics: Metrics::new(),
+        watches: Watches::new(Vec::new),
         access: None,
         redaction: Redaction::Plain,
         tls: Some(tls),
