@@ -164,6 +164,18 @@ fn the_rendered_text_is_printed_and_nothing_else() {
 }
 
 #[test]
+fn the_log_helper_prints_nothing() {
+    let folder = template();
+    folder.write("log.conf", "{{log \"to nobody\" level=\"error\"}}a");
+    let environment = [("KUBESUP_LOG", "trace"), ("RUST_LOG", "trace")];
+    let outcome = render_with(folder.path(), &["log.conf", "-p", "-q", "-n"], &environment);
+    assert_eq!(
+        (outcome.code, outcome.stdout.as_str(), outcome.log.as_str()),
+        (Some(0), "a\n", "")
+    );
+}
+
+#[test]
 fn every_file_that_cannot_be_read_is_wrong_usage() {
     let folder = Folder::new();
     let outcome = render(
