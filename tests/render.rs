@@ -164,6 +164,18 @@ fn the_rendered_text_is_printed_and_nothing_else() {
 }
 
 #[test]
+fn the_log_helper_prints_nothing() {
+    let folder = template();
+    folder.write("log.conf", "{{log \"to nobody\" level=\"error\"}}a");
+    let environment = [("KUBESUP_LOG", "trace"), ("RUST_LOG", "trace")];
+    let outcome = render_with(folder.path(), &["log.conf", "-p", "-q", "-n"], &environment);
+    assert_eq!(
+        (outcome.code, outcome.stdout.as_str(), outcome.log.as_str()),
+        (Some(0), "a\n", "")
+    );
+}
+
+#[test]
 fn every_file_that_cannot_be_read_is_wrong_usage() {
     let folder = Folder::new();
     let outcome = render(
@@ -472,4 +484,35 @@ fn a_directory_that_cannot_be_written_is_named() {
     let outcome = render(folder.path(), &["config/app.conf", "-r", "out", "-q"]);
     assert_eq!(outcome.code, Some(1));
     assert!(outcome.log.contains("out"), "{}", outcome.log);
+}
+
+#[test]
+fn an_installed_habitat_package_renders_with_its_own_facts() {
+    let folder = Folder::new();
+    folder
+        .write("pkg/IDENT", "acme/web/1.2.3/20240101000000\n")
+        .write(
+            "pkg/TDEPS",
+            "core/glibc/2.36/20240105173314\ncore/openssl/3.0.9/20240106000000\n",
+        )
+        .write("pkg/default.toml", "port = 80\n")
+        .write(
+            "pkg/hooks/run",
+            "#!/bin/sh\nexec {{pkg.path}}/bin/web --tls {{pkgPathFor \"core/openssl\"}}\n",
+        )
+        .write(
+            "pkg/config/web.conf",
+            "{{pkg.ident}} {{pkg.svc_path}} {{cfg.port}}\n",
+        );
+    let environment = [("HAB_WEB", "{\"port\": 8080}")];
+    let outcome = render_with(folder.path(), &["--package", "pkg", "-q"], &environment);
+    assert_eq!((outcome.code, outcome.log.as_str()), (Some(0), ""));
+    assert_eq!(
+        read(&folder, "results/config/web.conf"),
+        "acme/web/1.2.3/20240101000000 /hab/svc/web 8080\n"
+    );
+    assert!(
+        read(&folder, "results/hooks/run")
+            .ends_with("/bin/web --tls /hab/pkgs/core/openssl/3.0.9/20240106000000\n")
+    );
 }

@@ -1,7 +1,8 @@
 //! Owns one Handlebars registry with Habitat's settings: no escaping, all helpers, lenient unless told otherwise. Never lets
-//! a template crash the program: nesting is bounded, and a panic becomes an error.
+//! a template crash the program: nesting and what is rendered are bounded, and a panic becomes an error.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use handlebars::{Context, Handlebars, Template};
@@ -85,10 +86,18 @@ impl Registry {
         errors: &mut Vec<TemplateError>,
     ) {
         for (name, origin) in &self.origins {
-            let render = || self.handlebars.render_with_context(name, context);
+            let mut text = Bounded::default();
+            let to = &mut text;
+            let render = || {
+                self.handlebars
+                    .render_with_context_to_write(name, context, to)
+            };
             match catch_unwind(AssertUnwindSafe(render)) {
-                Ok(Ok(text)) => {
-                    files.insert(format!("{}/{name}", self.directory), text);
+                _ if text.full => errors.push(TemplateError::TooLarge {
+                    origin: origin.clone(),
+                }),
+                Ok(Ok(())) => {
+                    files.insert(format!("{}/{name}", self.directory), text.text);
                 }
                 Ok(Err(error)) => {
                     let part = error
@@ -102,5 +111,34 @@ impl Registry {
                 }),
             }
         }
+    }
+}
+
+/// The largest file that a template may render to, in bytes: four times the largest template. More is a list that includes
+/// itself through partials, and would take all memory.
+pub(super) const LARGEST: usize = 64 * 1024 * 1024;
+
+/// A text that grows up to [`LARGEST`].
+#[derive(Debug, Default)]
+struct Bounded {
+    text: String,
+    /// There was more.
+    full: bool,
+}
+
+impl io::Write for &mut Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.full |= self.text.len() + bytes.len() > LARGEST;
+        match std::str::from_utf8(bytes) {
+            Ok(more) if !self.full => {
+                self.text.push_str(more);
+                Ok(bytes.len())
+            }
+            _ => Err(io::ErrorKind::FileTooLarge.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

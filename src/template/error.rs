@@ -60,6 +60,15 @@ pub enum TemplateError {
         /// The one that includes the others.
         origin: String,
     },
+    /// What it renders to is larger than any configuration file.
+    #[error(
+        "cannot render template: {origin}: it grows beyond {} MiB; include its partials less often",
+        super::engine::LARGEST / 1024 / 1024
+    )]
+    TooLarge {
+        /// Which.
+        origin: String,
+    },
     /// The old path syntax `a[b]`, which has not worked for years and fails in Habitat too.
     #[error("{origin}, line {line}: {{{{{old}}}}} is the old path syntax; write {{{{{new}}}}}")]
     OldPath {
@@ -98,6 +107,7 @@ impl TemplateError {
             | TemplateError::TooDeep { origin, .. }
             | TemplateError::Circle { origin }
             | TemplateError::DeepPartials { origin }
+            | TemplateError::TooLarge { origin }
             | TemplateError::OldPath { origin, .. }
             | TemplateError::Panic { origin } => origin,
         }

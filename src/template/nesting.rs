@@ -8,6 +8,11 @@ pub(super) const LIMIT: usize = 200;
 
 /// `Err` with the line where the bound is passed.
 pub(super) fn check(text: &str) -> Result<(), usize> {
+    within(text, LIMIT)
+}
+
+/// The same for any bound.
+pub(super) fn within(text: &str, limit: usize) -> Result<(), usize> {
     // Links of each open block: itself and its `else if`s.
     let mut blocks: Vec<usize> = Vec::new();
     let mut depth: usize = 0;
@@ -24,7 +29,7 @@ pub(super) fn check(text: &str) -> Result<(), usize> {
             *links += 1;
             depth += 1;
         }
-        if depth.max(mustache.opened) > LIMIT {
+        if depth + mustache.opened > limit {
             return Err(mustache.line(text));
         }
     }

@@ -10,7 +10,7 @@ pub(super) struct Mustache<'a> {
     pub(super) at: usize,
     /// What is between the braces; of `{{{…}}}` without the third pair's first brace.
     pub(super) inside: &'a str,
-    /// How many parentheses, brackets and braces open in it, outside of strings: a bound on what nests in it.
+    /// How many parentheses, brackets, braces and raw blocks open in it, outside of strings: a bound on what nests in it.
     pub(super) opened: usize,
     /// Where in `inside` a bracket follows a name without a dot: the old path syntax `a[b]`.
     pub(super) old_keys: Vec<usize>,
@@ -46,7 +46,9 @@ impl<'a> Scanner<'a> {
             if let Some(comment) = rest.strip_prefix("{{!") {
                 self.at = self.text.len() - after_comment(comment)?.len();
             } else if rest.starts_with("{{{{") {
-                let start = self.lex(at, 4);
+                let mut start = self.lex(at, 4);
+                // A block whose text is not looked into.
+                start.opened += 1;
                 if self.skip_raw_block().is_none() {
                     self.at = self.text.len();
                 }

@@ -269,6 +269,17 @@ impl Kubesup {
         rustix::process::kill_process(pid, signal).expect("kubesup is there");
     }
 
+    /// What it wrote last may still be on its way. A program that outlives it may hold a pipe, so that this has an end.
+    fn wait_output(&self) {
+        let is_read = |text: &Arc<Mutex<String>>| Arc::strong_count(text) == 1;
+        for _ in 0..100 {
+            if is_read(&self.log) && is_read(&self.output) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Waits for its end: the exit code, 128+n for a signal.
     pub fn wait_exit(&mut self) -> i32 {
         let log = Arc::clone(&self.log);
@@ -279,6 +290,8 @@ impl Kubesup {
                 .expect("a child")
                 .ok_or_else(|| log.lock().expect("no panic").clone())
         });
+        drop(log);
+        self.wait_output();
         status
             .code()
             .or_else(|| status.signal().map(|signal| 128 + signal))

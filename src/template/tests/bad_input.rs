@@ -147,6 +147,23 @@ fn a_template_nested_ten_thousand_deep_is_refused_and_at_the_bound_renders() {
 }
 
 #[test]
+fn partials_that_multiply_end_before_memory_does() {
+    let leaf = "0123456789abcdef".repeat(4096);
+    let tens: Vec<String> = (0..12)
+        .map(|number| format!("{{{{> p{:02}}}}}", number + 1).repeat(10))
+        .collect();
+    let names: Vec<String> = (0..13).map(|number| format!("p{number:02}")).collect();
+    let texts = tens.iter().chain([&leaf]).map(String::as_str);
+    let files: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(texts).collect();
+    let errors = render_files(&files, json!({}), Strictness::Lenient).expect_err("errors");
+    assert_eq!(
+        errors[0],
+        "cannot render template: p00: it grows beyond 64 MiB; include its partials less often"
+    );
+    assert!(render_files(&files[10..], json!({}), Strictness::Lenient).is_ok());
+}
+
+#[test]
 fn an_error_shows_no_value() {
     let secret = json!({"cfg": {"password": "hunter2", "list": ["hunter2"]}});
     for text in [

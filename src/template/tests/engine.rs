@@ -392,3 +392,16 @@ fn a_missing_value_is_an_error_where_values_must_be_there() {
         assert!(error.starts_with("cannot render template: t, line 1, column 1: Failed to access variable in strict mode"), "{text}: {error}");
     }
 }
+
+#[test]
+fn a_bind_or_a_leader_that_is_not_there_is_false() {
+    let text = "{{#if bind.foo}}bound{{else}}unbound{{/if}} {{#if bind.foo.leader}}{{bind.foo.leader.member_id}}{{else}}NO LEADER{{/if}}";
+    assert_eq!(render(text, json!({"bind": {}})), "unbound NO LEADER");
+    let bind = |leader| json!({"bind": {"foo": {"first": null, "leader": leader, "members": []}}});
+    assert_eq!(render(text, bind(json!(null))), "bound NO LEADER");
+    assert_eq!(render(text, bind(json!({"member_id": "ab"}))), "bound ab");
+    assert_eq!(
+        render("[{{bind.foo.first.sys.ip}}]", bind(json!(null))),
+        "[]"
+    );
+}

@@ -1,12 +1,14 @@
 //! Owns the random templates over random contexts: whatever they are, there is a rendering or a list of errors, never a panic.
 //! Most are well-formed, so that rendering is reached; one in six may be anything.
 
+use handlebars::Template;
+use handlebars::template::TemplateElement;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::{Strictness, source};
 use crate::package::{Hook, Package};
-use crate::template::{TemplateError, compile};
+use crate::template::{TemplateError, compile, nesting};
 
 /// Each is three templates over one context: 12,000 templates.
 const CASES: u32 = 4_000;
@@ -268,6 +270,21 @@ fn no_panic(errors: &[TemplateError]) {
     assert!(!errors.is_empty());
 }
 
+/// How deep the blocks of a template nest, as the engine has parsed it.
+fn depth(template: &Template) -> usize {
+    let of = |element: &TemplateElement| match element {
+        TemplateElement::HelperBlock(helper) => {
+            let parts = helper.template.iter().chain(&helper.inverse);
+            1 + parts.map(depth).max().unwrap_or_default()
+        }
+        TemplateElement::PartialBlock(block) | TemplateElement::DecoratorBlock(block) => {
+            1 + block.template.as_ref().map(depth).unwrap_or_default()
+        }
+        _ => 0,
+    };
+    template.elements.iter().map(of).max().unwrap_or_default()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
 
@@ -295,6 +312,15 @@ proptest! {
                 }
                 prop_assert_eq!(templates.render(context), rendered, "the same again");
             }
+        }
+    }
+
+    #[test]
+    fn no_block_is_hidden_from_the_bound_on_nesting(text in prop_oneof![wild(), template(&["{{!-- {{/if}} --}}", "\\{{/if}}", "{{strConcat \"{{/if}}\"}}"])]) {
+        if let Ok(template) = Template::compile(&text)
+            && let Some(less) = depth(&template).checked_sub(1)
+        {
+            prop_assert!(nesting::within(&text, less).is_err(), "{text:?}");
         }
     }
 }
