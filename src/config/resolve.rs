@@ -182,13 +182,7 @@ fn read(from: &mut Reader<'_>) -> Settings {
             .duration(Key::ServiceRestartCooldownPeriod)
             .unwrap_or(Duration::from_secs(300)),
         restart_budget: from.budget(),
-        on_exit: from
-            .one_of(
-                Key::OnExit,
-                &[("restart", OnExit::Restart), ("exit", OnExit::Exit)],
-            )
-            .filter(|_| !once)
-            .unwrap_or(if once { OnExit::Exit } else { OnExit::Restart }),
+        on_exit: from.on_exit(once),
         shutdown_timeout: from.duration(Key::ShutdownTimeout),
         stop_signal: from.signal(Key::StopSignal),
         remap_exit: from
@@ -206,16 +200,7 @@ fn read(from: &mut Reader<'_>) -> Settings {
                 &[("pass", Output::Pass), ("inherit", Output::Inherit)],
             )
             .unwrap_or_default(),
-        log_format: from
-            .one_of(
-                Key::LogFormat,
-                &[
-                    ("plain", LogFormat::Plain),
-                    ("habitat", LogFormat::Habitat),
-                    ("json", LogFormat::Json),
-                ],
-            )
-            .unwrap_or_default(),
+        log_format: from.log_format(),
         user: from.parsed(Key::User, RunAs::parse),
         health_check: from.parsed(Key::HealthCheck, HealthCheck::parse),
         health_check_threshold: from.parsed(Key::HealthCheckThreshold, count).unwrap_or(3),
@@ -344,6 +329,26 @@ impl Reader<'_> {
         parse(&text)
             .map_err(|reason| self.problem(key, reason))
             .ok()
+    }
+
+    /// To run once is to end with the program, whatever its end means otherwise.
+    fn on_exit(&mut self, once: bool) -> OnExit {
+        let choices = [("restart", OnExit::Restart), ("exit", OnExit::Exit)];
+        let chosen = self.one_of(Key::OnExit, &choices);
+        if once {
+            OnExit::Exit
+        } else {
+            chosen.unwrap_or(OnExit::Restart)
+        }
+    }
+
+    fn log_format(&mut self) -> LogFormat {
+        let choices = [
+            ("plain", LogFormat::Plain),
+            ("habitat", LogFormat::Habitat),
+            ("json", LogFormat::Json),
+        ];
+        self.one_of(Key::LogFormat, &choices).unwrap_or_default()
     }
 
     fn termination_log(&self) -> TerminationLog {

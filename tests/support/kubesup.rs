@@ -46,6 +46,12 @@ impl Builder {
         self
     }
 
+    /// A flag without a value.
+    pub fn switch(mut self, name: &str) -> Self {
+        self.arguments.push(name.to_owned());
+        self
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.into(), value.into()));
         self
