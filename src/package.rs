@@ -3,12 +3,15 @@
 
 pub mod directory;
 pub mod document;
+pub mod exports;
 pub mod habitat;
 pub mod ident;
 pub mod layers;
 pub mod overlay;
 pub mod path;
+pub mod schema;
 pub mod service_files;
+pub mod show;
 pub mod taint;
 pub mod variables;
 
@@ -76,6 +79,8 @@ pub struct Package {
     pub facts: Facts,
     /// The text of `default.toml` and how messages name it.
     pub default_toml: Option<Source>,
+    /// The text of `config.schema.json`, which the merged configuration has to fit.
+    pub schema: Option<Source>,
     /// The layers of the environment, lowest first: each is TOML or JSON.
     pub variables: Vec<Source>,
     /// The text of `user.toml`, the layer above the environment.

@@ -20,6 +20,7 @@ pub use error::DirectoryError;
 use super::ident::Ident;
 use super::overlay::{remedy, suggest_hook};
 use super::path;
+use super::schema;
 use super::{Command, Facts, Hook, Package, Source};
 
 /// The largest template, in bytes: sixteen times what a ConfigMap can hold. More is an archive or a mistake.
@@ -92,6 +93,10 @@ impl Reader {
             found = true;
             let source = text(&path);
             self.package.default_toml = self.kept(source);
+        }
+        if let Some(path) = existing(directory.join(schema::FILE), &mut self.errors) {
+            let source = text(&path);
+            self.package.schema = self.kept(source);
         }
         if let Some(path) = existing(directory.join("hooks"), &mut self.errors) {
             found = true;

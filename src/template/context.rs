@@ -275,7 +275,7 @@ pub struct Member {
     pub suspect: bool,
     pub confirmed: bool,
     pub departed: bool,
-    pub cfg: BTreeMap<String, i32>,
+    pub cfg: BTreeMap<String, Value>,
 }
 
 impl Member {
@@ -307,9 +307,25 @@ impl Member {
             suspect: false,
             confirmed: false,
             departed: member.terminating,
-            cfg: (*member.ports).clone(),
+            cfg: exports(member, input),
         }
     }
+}
+
+/// What others see of a member's configuration: its ports, and of the own one, which is the only one that is known here,
+/// what the package exports of the merged configuration.
+fn exports(member: &world::Member, input: &Input<'_>) -> BTreeMap<String, Value> {
+    let ports = member.ports.iter();
+    let mut cfg: BTreeMap<String, Value> = ports
+        .map(|(name, port)| (name.clone(), Value::from(*port)))
+        .collect();
+    if member.member_id == input.world.pod.member_id() {
+        cfg.extend(package::exports::evaluate(
+            &input.package.facts.exports,
+            input.cfg,
+        ));
+    }
+    cfg
 }
 
 /// `sys` of a member. 8 keys.
