@@ -72,6 +72,9 @@ impl Hook {
     }
 }
 
+/// The file name of the hook that is no part of the service's life: it runs once for a package.
+pub const INSTALL: &str = "install";
+
 /// What is run: templates of hooks and config files, and the lowest configuration layer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Package {
@@ -87,6 +90,10 @@ pub struct Package {
     pub user_toml: Option<Source>,
     /// Hook templates.
     pub hooks: BTreeMap<Hook, Source>,
+    /// The template of the `install` hook, which runs once for a package before its first start.
+    pub install: Option<Source>,
+    /// Templates of the files that the `install` hook finds, by path relative to `config_install/`.
+    pub config_install: BTreeMap<String, Source>,
     /// Config file templates, by path relative to `config/`.
     pub config: BTreeMap<String, Source>,
     /// The command after `--`: what runs while there is no `run` hook.

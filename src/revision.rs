@@ -40,6 +40,7 @@ struct Parsed {
     package: Arc<Package>,
     strictness: Strictness,
     templates: Templates,
+    install: Templates,
 }
 
 impl Revisions {
@@ -84,15 +85,20 @@ impl Revisions {
             cfg: &layers.cfg,
             paths,
         };
-        let rendered = parsed
-            .templates
-            .render(context::build(&input, parsed.templates.reach()))
-            .map_err(lines)?;
+        let (rendered, install) = both(
+            parsed
+                .templates
+                .render(context::build(&input, parsed.templates.reach())),
+            parsed.install.render(context::install(&input)),
+        )
+        .map_err(lines)?;
+        let mut files = rendered.files;
+        files.extend(install.files);
         Ok(Revision {
             package: Arc::clone(&parsed.package),
             taint: layers.taint(),
             cfg: layers.cfg,
-            files: Arc::new(rendered.files),
+            files: Arc::new(files),
             warnings: parsed.templates.warnings(),
         })
     }
@@ -133,16 +139,33 @@ impl Revisions {
         };
         let same = |parsed: &Parsed| parsed.strictness == strictness && *parsed.package == package;
         if !self.parsed.as_ref().is_some_and(same) {
-            let templates = template::compile(&package, strictness).map_err(lines)?;
+            let (templates, install) = both(
+                template::compile(&package, strictness),
+                template::compile_install(&package, strictness),
+            )
+            .map_err(lines)?;
             self.parsed = Some(Parsed {
                 package: Arc::new(package),
                 strictness,
                 templates,
+                install,
             });
         }
         self.parsed
             .as_ref()
             .ok_or_else(|| vec!["invariant: templates were just parsed".to_owned()])
+    }
+}
+
+/// Both, or the problems of both.
+fn both<A, B, E>(a: Result<A, Vec<E>>, b: Result<B, Vec<E>>) -> Result<(A, B), Vec<E>> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (a, b) => {
+            let mut errors = a.err().unwrap_or_default();
+            errors.extend(b.err().unwrap_or_default());
+            Err(errors)
+        }
     }
 }
 

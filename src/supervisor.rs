@@ -305,6 +305,7 @@ impl Supervisor {
             .local
             .lay(&self.base.borrow(), &self.accepted.settings().name);
         let now = self.now().mono;
+        let first = self.accepted.is_first();
         let events = self.accepted.render(&view, &base, now);
         if events.is_empty() {
             return;
@@ -317,6 +318,9 @@ impl Supervisor {
                 .also_stop_at(stop_signals(&service.settings, pod));
             self.lifecycle.set_policy(policy);
         }
+        if first && self.accepted.is_installed() {
+            self.lifecycle.set_installed();
+        }
         for event in events {
             self.feed(event);
         }
@@ -326,6 +330,14 @@ impl Supervisor {
     fn feed(&mut self, event: Event) {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
+            if let Event::Ended {
+                job: Job::Install,
+                code,
+                ..
+            } = &event
+            {
+                self.accepted.note_install(*code);
+            }
             for command in self.lifecycle.step(event, self.now()) {
                 match command {
                     Command::Start(job) => events.extend(self.jobs.start(job, &self.accepted)),

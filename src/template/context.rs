@@ -47,6 +47,16 @@ pub fn build(input: &Input<'_>, reach: Reach) -> Value {
     Value::Object(context)
 }
 
+/// The context of the `install` hook and of `config_install/`: `pkg`, with one key more, and `cfg` (contract, section 3.1).
+pub fn install(input: &Input<'_>) -> Value {
+    let mut pkg = value(&Pkg::new(input.package, input.paths));
+    if let Some(pkg) = pkg.as_object_mut() {
+        let path = input.paths.join("config_install");
+        pkg.insert("svc_config_install_path".to_owned(), path.into());
+    }
+    json!({"pkg": pkg, "cfg": input.cfg})
+}
+
 /// These types have string keys only, so that they always are JSON.
 fn value<T: Serialize>(tree: &T) -> Value {
     serde_json::to_value(tree).unwrap_or_default()
