@@ -1,7 +1,9 @@
 //! Owns the wiring: the only place where the parts meet, where tasks are spawned and where their unexpected end ends the
 //! program. Decides nothing.
 
+mod config;
 mod gateway;
+mod offline;
 mod pkg_ident;
 mod render;
 mod source;
@@ -27,6 +29,7 @@ use crate::snapshot::Snapshot;
 use crate::supervisor::{self, Base, Dependencies, Reports};
 use crate::world::{Fold, View};
 use crate::{api, observe};
+pub use config::config;
 pub use render::render;
 use source::{Feeds, PackageSource, Source};
 

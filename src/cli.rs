@@ -1,5 +1,6 @@
 //! Owns the command line: flags to values, help, and one list of everything that is wrong. Never runs anything.
 
+pub mod config;
 mod habitat;
 pub mod render;
 pub mod run;
@@ -15,6 +16,8 @@ use crate::config::keys;
 pub enum Invocation {
     /// Supervise.
     Run(Box<run::Arguments>),
+    /// Print the program's configuration and end.
+    Config(Box<config::Arguments>),
     /// Render into a directory and end.
     Render(Box<render::Arguments>),
     /// Print this and end: help or version.
@@ -28,6 +31,9 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, Vec<String>> {
     match command.try_get_matches_from(known) {
         Ok(matches) if problems.is_empty() => match matches.subcommand() {
             Some(("run", matches)) => Ok(Invocation::Run(Box::new(run::arguments(matches)))),
+            Some(("config", matches)) => {
+                Ok(Invocation::Config(Box::new(config::arguments(matches))))
+            }
             Some(("render", matches)) => {
                 render::arguments(matches).map(|arguments| Invocation::Render(Box::new(arguments)))
             }
@@ -70,6 +76,7 @@ fn command() -> clap::Command {
         .arg_required_else_help(true)
         .subcommand(run::command())
         .subcommand(render::command())
+        .subcommand(config::command())
 }
 
 /// clap reports the first unknown flag only; here all are found, with suggestions, and left out of the rest.
@@ -155,6 +162,22 @@ mod tests {
             Ok(Invocation::Render(arguments)) => *arguments,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn the_configuration_is_shown_of_what_run_would_be_called_with() {
+        let config = |words: &str| match parse_words(words) {
+            Ok(Invocation::Config(arguments)) => *arguments,
+            other => panic!("{other:?}"),
+        };
+        let plain = config("kubesup config -f dir --package p --group blue");
+        assert_eq!(plain.shown, config::Shown::Document);
+        assert_eq!(
+            plain.run,
+            run("kubesup run -f dir --package p --group blue")
+        );
+        let explained = config("kubesup config --explain --package p");
+        assert_eq!(explained.shown, config::Shown::Explained);
     }
 
     #[test]

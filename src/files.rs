@@ -50,6 +50,11 @@ const OFFERED: [(&str, u32); 5] = [
     ("var", SERVICE_DIRECTORY),
 ];
 
+/// How the `install` hook has ended, and of which package.
+const INSTALL_STATUS: &str = "INSTALL_HOOK_STATUS";
+/// More than a code and a package's identity.
+const MOST_STATUS: usize = 4096;
+
 /// Who owns the config files and the service's directories, when kubesup may give them away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
@@ -91,7 +96,10 @@ impl ServiceFiles {
         }
         let ledger = Ledger::load(&tree, ledger::RENDERED);
         let uploaded = Ledger::load(&tree, ledger::UPLOADED);
-        let directories = ledger.directories().chain(["", "hooks", "config", "files"]);
+        let directories =
+            ledger
+                .directories()
+                .chain(["", "hooks", "config", "config_install", "files"]);
         for directory in directories {
             tree.clear_leftovers(directory);
         }
@@ -133,6 +141,17 @@ impl ServiceFiles {
     /// Writes the `PID` file of the main process: the decimal number, without a line end.
     pub fn write_pid(&self, pid: i32) -> Result<(), FilesError> {
         self.write_own("PID", pid.to_string().as_bytes(), READABLE)
+    }
+
+    /// What was noted of the `install` hook; `None` when it has never ended.
+    pub fn install_status(&self) -> Result<Option<String>, FilesError> {
+        let bytes = self.tree.read(INSTALL_STATUS, MOST_STATUS)?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Notes how the `install` hook has ended. Habitat does so in the package, which may be read-only here.
+    pub fn write_install_status(&self, status: &str) -> Result<(), FilesError> {
+        self.write_own(INSTALL_STATUS, status.as_bytes(), READABLE)
     }
 
     /// Removes the `PID` file if there is one.
@@ -293,7 +312,7 @@ fn check(path: &str) -> Result<(), FilesError> {
     path::check(path).map_err(refused)?;
     match path.split_once('/') {
         Some(("hooks", name)) if !name.contains('/') => Ok(()),
-        Some(("config", _)) => Ok(()),
+        Some(("config" | "config_install", _)) => Ok(()),
         _ => Err(FilesError::Elsewhere {
             path: path.to_owned(),
         }),

@@ -50,6 +50,8 @@ pub type Files = BTreeMap<String, String>;
 /// Something that runs as a process. At most one of each at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Job {
+    /// The `install` hook, once for a package.
+    Install,
     /// The `init` hook.
     Init,
     /// The main process.
@@ -70,6 +72,7 @@ impl Job {
     /// The hook's file name.
     pub fn hook(self) -> &'static str {
         match self {
+            Job::Install => "install",
             Job::Init => "init",
             Job::Main => "run",
             Job::PostRun => "post-run",

@@ -24,6 +24,11 @@ fn main() -> ExitCode {
             start_log(&surroundings);
             ("render", app::render(&arguments, &surroundings).map(|()| 0))
         }
+        Ok(Invocation::Config(arguments)) => {
+            let surroundings = surroundings();
+            start_log(&surroundings);
+            ("config", app::config(&arguments, &surroundings).map(|()| 0))
+        }
         Err(problems) => {
             let command = arguments.get(1).and_then(|command| command.to_str());
             (

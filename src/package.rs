@@ -3,12 +3,15 @@
 
 pub mod directory;
 pub mod document;
+pub mod exports;
 pub mod habitat;
 pub mod ident;
 pub mod layers;
 pub mod overlay;
 pub mod path;
+pub mod schema;
 pub mod service_files;
+pub mod show;
 pub mod taint;
 pub mod variables;
 
@@ -69,6 +72,9 @@ impl Hook {
     }
 }
 
+/// The file name of the hook that is no part of the service's life: it runs once for a package.
+pub const INSTALL: &str = "install";
+
 /// What is run: templates of hooks and config files, and the lowest configuration layer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Package {
@@ -76,12 +82,18 @@ pub struct Package {
     pub facts: Facts,
     /// The text of `default.toml` and how messages name it.
     pub default_toml: Option<Source>,
+    /// The text of `config.schema.json`, which the merged configuration has to fit.
+    pub schema: Option<Source>,
     /// The layers of the environment, lowest first: each is TOML or JSON.
     pub variables: Vec<Source>,
     /// The text of `user.toml`, the layer above the environment.
     pub user_toml: Option<Source>,
     /// Hook templates.
     pub hooks: BTreeMap<Hook, Source>,
+    /// The template of the `install` hook, which runs once for a package before its first start.
+    pub install: Option<Source>,
+    /// Templates of the files that the `install` hook finds, by path relative to `config_install/`.
+    pub config_install: BTreeMap<String, Source>,
     /// Config file templates, by path relative to `config/`.
     pub config: BTreeMap<String, Source>,
     /// The command after `--`: what runs while there is no `run` hook.

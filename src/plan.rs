@@ -165,6 +165,10 @@ enum Part {
 }
 
 fn part(path: &str) -> Part {
+    // Only the next run of the `install` hook cares for it.
+    if path.starts_with("config_install/") {
+        return Part::Other;
+    }
     match path.strip_prefix("hooks/").map(Hook::from_file_name) {
         None => Part::Config,
         Some(Some(Hook::Init)) => Part::Init,
@@ -230,6 +234,13 @@ mod tests {
 
     fn restart(reason: TerminationReason) -> Reaction {
         Reaction::Restart(reason)
+    }
+
+    #[test]
+    fn what_the_install_hook_finds_is_nothing_to_the_program() {
+        let applied = started(&with(&[("hooks/install", "1"), ("config_install/a", "1")]));
+        let changed = with(&[("hooks/install", "2"), ("config_install/a", "2")]);
+        assert_eq!(reaction(&applied, &changed), Reaction::RenderOnly);
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::lifecycle::Files;
+use crate::package::layers::Layers;
+use crate::package::schema::Schema;
 use crate::package::taint::Taint;
-use crate::package::{Package, layers, overlay, service_files};
+use crate::package::{Package, Source, layers, overlay, service_files};
 use crate::snapshot::Paths;
 use crate::template::{self, Strictness, Templates, context};
 use crate::world::World;
@@ -30,6 +32,7 @@ pub struct Revision {
 #[derive(Debug, Default)]
 pub struct Revisions {
     parsed: Option<Parsed>,
+    schema: Option<(Source, Schema)>,
 }
 
 #[derive(Debug)]
@@ -37,6 +40,7 @@ struct Parsed {
     package: Arc<Package>,
     strictness: Strictness,
     templates: Templates,
+    install: Templates,
 }
 
 impl Revisions {
@@ -61,13 +65,15 @@ impl Revisions {
         }
         // All at once: an operator who mends one wants to know of the others.
         let files = service_files::check(&world.files);
-        let layers = layers::merge(&package, &world.config);
+        let layers = layers::merge(&package, &world.config)
+            .map_err(lines)
+            .and_then(|layers| self.fitting(layers, package.schema.as_ref()));
         let parsed = self.parse(package, settings);
         let (layers, parsed) = match (layers, parsed) {
             (Ok(layers), Ok(parsed)) if files.is_empty() => (layers, parsed),
             (layers, parsed) => {
                 let mut problems = lines(files);
-                problems.extend(layers.err().map(lines).unwrap_or_default());
+                problems.extend(layers.err().unwrap_or_default());
                 problems.extend(parsed.err().unwrap_or_default());
                 return Err(problems);
             }
@@ -79,17 +85,50 @@ impl Revisions {
             cfg: &layers.cfg,
             paths,
         };
-        let rendered = parsed
-            .templates
-            .render(context::build(&input, parsed.templates.reach()))
-            .map_err(lines)?;
+        let (rendered, install) = both(
+            parsed
+                .templates
+                .render(context::build(&input, parsed.templates.reach())),
+            parsed.install.render(context::install(&input)),
+        )
+        .map_err(lines)?;
+        let mut files = rendered.files;
+        files.extend(install.files);
         Ok(Revision {
             package: Arc::clone(&parsed.package),
             taint: layers.taint(),
             cfg: layers.cfg,
-            files: Arc::new(rendered.files),
+            files: Arc::new(files),
             warnings: parsed.templates.warnings(),
         })
+    }
+
+    /// The layers again, when what they make fits the schema.
+    pub fn fitting(
+        &mut self,
+        layers: Layers,
+        schema: Option<&Source>,
+    ) -> Result<Layers, Vec<String>> {
+        let Some(source) = schema else {
+            return Ok(layers);
+        };
+        if self
+            .schema
+            .as_ref()
+            .is_none_or(|(known, _)| known != source)
+        {
+            let schema = Schema::parse(source).map_err(|error| vec![error.to_string()])?;
+            self.schema = Some((source.clone(), schema));
+        }
+        let violations = match &self.schema {
+            Some((_, schema)) => schema.check(&layers),
+            None => Vec::new(),
+        };
+        if violations.is_empty() {
+            Ok(layers)
+        } else {
+            Err(lines(violations))
+        }
     }
 
     fn parse(&mut self, package: Package, settings: &Settings) -> Result<&Parsed, Vec<String>> {
@@ -100,16 +139,33 @@ impl Revisions {
         };
         let same = |parsed: &Parsed| parsed.strictness == strictness && *parsed.package == package;
         if !self.parsed.as_ref().is_some_and(same) {
-            let templates = template::compile(&package, strictness).map_err(lines)?;
+            let (templates, install) = both(
+                template::compile(&package, strictness),
+                template::compile_install(&package, strictness),
+            )
+            .map_err(lines)?;
             self.parsed = Some(Parsed {
                 package: Arc::new(package),
                 strictness,
                 templates,
+                install,
             });
         }
         self.parsed
             .as_ref()
             .ok_or_else(|| vec!["invariant: templates were just parsed".to_owned()])
+    }
+}
+
+/// Both, or the problems of both.
+fn both<A, B, E>(a: Result<A, Vec<E>>, b: Result<B, Vec<E>>) -> Result<(A, B), Vec<E>> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (a, b) => {
+            let mut errors = a.err().unwrap_or_default();
+            errors.extend(b.err().unwrap_or_default());
+            Err(errors)
+        }
     }
 }
 

@@ -313,6 +313,7 @@ impl Supervisor {
             .local
             .lay(&self.base.borrow(), &self.accepted.settings().name);
         let now = self.now();
+        let first = self.accepted.is_first();
         let before = Arc::clone(self.accepted.on_disk());
         let events = self.accepted.render(&view, &base, now.mono);
         let took = self.now().mono.saturating_sub(now.mono);
@@ -329,6 +330,9 @@ impl Supervisor {
                 .also_stop_at(stop_signals(&service.settings, pod));
             self.lifecycle.set_policy(policy);
         }
+        if first && self.accepted.is_installed() {
+            self.lifecycle.set_installed();
+        }
         for event in events {
             self.feed(event);
         }
@@ -338,6 +342,14 @@ impl Supervisor {
     fn feed(&mut self, event: Event) {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
+            if let Event::Ended {
+                job: Job::Install,
+                code,
+                ..
+            } = &event
+            {
+                self.accepted.note_install(*code);
+            }
             let now = self.now();
             let commands = self.lifecycle.step(event.clone(), now);
             self.recorder.stepped(&event, &commands, now);

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use handlebars::Context;
 use serde_json::Value;
 
-use crate::package::Package;
+use crate::package::{INSTALL, Package, Source};
 use engine::Registry;
 pub use engine::Strictness;
 pub use error::TemplateError;
@@ -42,24 +42,58 @@ pub struct Rendered {
 
 /// Parses all templates. The error lists every problem.
 pub fn compile(package: &Package, strictness: Strictness) -> Result<Templates, Vec<TemplateError>> {
+    let hooks = package
+        .hooks
+        .iter()
+        .map(|(hook, source)| ("hooks", vec![(hook.file_name(), source)]));
+    let config = named(&package.config);
+    parse(hooks.chain([("config", config)]).collect(), strictness)
+}
+
+/// Parses the templates of the `install` hook; there may be none.
+pub fn compile_install(
+    package: &Package,
+    strictness: Strictness,
+) -> Result<Templates, Vec<TemplateError>> {
+    let hook = package.install.iter().map(|source| (INSTALL, source));
+    let groups = vec![
+        ("hooks", hook.collect()),
+        ("config_install", named(&package.config_install)),
+    ];
+    parse(groups, strictness)
+}
+
+/// Templates of one registry, with their directory below the service's.
+type Group<'a> = (&'static str, Vec<(&'a str, &'a Source)>);
+
+fn named(files: &BTreeMap<String, Source>) -> Vec<(&str, &Source)> {
+    files
+        .iter()
+        .map(|(path, source)| (path.as_str(), source))
+        .collect()
+}
+
+fn parse(groups: Vec<Group<'_>>, strictness: Strictness) -> Result<Templates, Vec<TemplateError>> {
     let mut errors = Vec::new();
     let mut registries = Vec::new();
-    for (hook, source) in &package.hooks {
-        let mut registry = Registry::new("hooks", strictness);
-        errors.extend(registry.add(hook.file_name(), source).err());
+    for (directory, files) in &groups {
+        let mut registry = Registry::new(directory, strictness);
+        for (name, source) in files {
+            errors.extend(registry.add(name, source).err());
+        }
         registries.push(registry);
     }
-    let mut config = Registry::new("config", strictness);
-    for (path, source) in &package.config {
-        errors.extend(config.add(path, source).err());
-    }
-    registries.push(config);
     errors.extend(
         registries
             .iter()
             .filter_map(|registry| registry.check_partials().err()),
     );
-    let sources = || package.hooks.values().chain(package.config.values());
+    let sources = || {
+        groups
+            .iter()
+            .flat_map(|(_, files)| files)
+            .map(|(_, source)| *source)
+    };
     let old_paths: Vec<_> = sources().flat_map(error::old_paths).collect();
     if errors.is_empty() {
         Ok(Templates {

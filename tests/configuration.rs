@@ -301,3 +301,145 @@ fn in_manifests_a_secret_may_have_texts_and_a_wrong_one_is_named_without_them() 
     manifests("stringData: {greeting: mended}");
     reconfigured(&kubesup, "mended");
 }
+
+/// Runs `kubesup config` to its end: code, stdout and stderr.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "kubesup is the test's child, not a child of kubesup"
+)]
+fn config(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_kubesup"))
+        .arg("config")
+        .args(arguments)
+        .env("HAB_DEMO", "a = 'env'\n")
+        .output()
+        .expect("kubesup");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// Manifests with a ConfigMap and a Secret, and the paths of them and of the package as arguments.
+fn shown(package: &Folder, folder: &Folder, map: &str) -> [String; 4] {
+    folder.write(
+        "demo.yaml",
+        &format!(
+            "kind: ConfigMap\nmetadata: {{name: demo-config}}\ndata: {map}\n---\nkind: Secret\nmetadata: {{name: demo-secret}}\nstringData: {{db.password: {SECRET}}}\n---\n\
+             kind: Pod\nmetadata:\n  name: demo-0\n  labels: {{app.kubernetes.io/name: demo}}\n  annotations: {{kubesup.dev/config: demo-config, kubesup.dev/secrets: demo-secret}}\n\
+             spec: {{containers: [{{name: main}}]}}\n"
+        ),
+    );
+    let path = |folder: &Folder| folder.path().display().to_string();
+    [
+        "--package".to_owned(),
+        path(package),
+        "-f".to_owned(),
+        path(folder),
+    ]
+}
+
+#[test]
+fn config_prints_the_merged_configuration_and_where_each_value_came_from() {
+    let (package, folder) = (demo_package(), Folder::new());
+    let arguments = shown(&package, &folder, "{server.port: '9090'}");
+    let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+
+    let (code, text, problems) = config(&arguments);
+    assert_eq!((code, problems.as_str()), (Some(0), ""));
+    assert_eq!(
+        text,
+        "greeting = \"hello\"\na = \"env\"\n\n[server]\nport = 9090\n\n[db]\npassword = \"<redacted>\"\n"
+    );
+
+    arguments.push("--explain");
+    let (code, text, _) = config(&arguments);
+    assert_eq!(code, Some(0));
+    let default = package.path().join("default.toml").display().to_string();
+    assert_eq!(
+        text,
+        format!(
+            "greeting = \"hello\"  # {default}\nserver.port = 9090  # ConfigMap default/demo-config, key server.port\n\
+             a = \"env\"  # environment variable HAB_DEMO\ndb.password = \"<redacted>\"  # Secret default/demo-secret, key db.password\n"
+        )
+    );
+}
+
+#[test]
+fn config_lists_every_problem_and_ends_with_1() {
+    let (package, folder) = (demo_package(), Folder::new());
+    let arguments = shown(
+        &package,
+        &folder,
+        "{server.port: eighty, app.toml: 'a = ['}",
+    );
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (code, text, problems) = config(&arguments);
+    assert_eq!((code, text.as_str()), (Some(1), ""));
+    for part in [
+        "key app.toml, line 1",
+        "key server.port: \"eighty\" is not an integer",
+    ] {
+        assert!(problems.contains(part), "{part} is not in\n{problems}");
+    }
+}
+
+#[test]
+fn a_configuration_that_does_not_fit_the_schema_is_rejected_with_every_violation() {
+    let (package, folder) = (demo_package(), Folder::new());
+    package.write("hooks/reconfigure", RECONFIGURE).write(
+        "config.schema.json",
+        &json!({
+            "additionalProperties": false,
+            "properties": {
+                "greeting": {"type": "string"},
+                "server": {"properties": {"port": {"type": "integer", "maximum": 65535}}},
+            },
+        })
+        .to_string(),
+    );
+    manifests(&folder, "{}");
+    let kubesup = local(&folder, &package).start();
+    kubesup.wait_ready();
+
+    manifests(&folder, "{greetign: hey, server.port: '70000'}");
+
+    let report = kubesup.wait_readyz("[-]accepted failed (not gating)");
+    for part in [
+        "server.port: 70000 is greater than the maximum of 65535 (from ConfigMap default/demo-config, key server.port)",
+        "greetign: there is no such setting (from ConfigMap default/demo-config, key greetign)",
+    ] {
+        assert!(report.contains(part), "{part} is not in\n{report}");
+    }
+    assert_eq!(
+        kubesup.read("config/app.conf"),
+        "greeting=hello\nport=8080\n"
+    );
+    manifests(&folder, "{greeting: mended}");
+    reconfigured(&kubesup, "mended");
+
+    // A broken schema is such a change too.
+    package.write("config.schema.json", "{\"type\": \"strin\"}");
+    kubesup.wait_readyz("cannot use schema: ");
+    assert_eq!(kubesup.config()["greeting"], "mended");
+}
+
+#[test]
+fn exports_are_what_the_own_member_shows_of_its_merged_configuration() {
+    let (package, folder) = (demo_package(), Folder::new());
+    package
+        .write("EXPORTS", "port=server.port\nwho=greeting\n")
+        .write(
+            "config/app.conf",
+            "greeting={{cfg.greeting}}\nme={{svc.me.cfg.who}} {{svc.me.cfg.port}}\n",
+        );
+    manifests(&folder, "{greeting: hey}");
+    let kubesup = local(&folder, &package).start();
+    kubesup.wait_ready();
+    assert_eq!(
+        kubesup.read("config/app.conf"),
+        "greeting=hey\nme=hey 8080\n"
+    );
+}

@@ -110,6 +110,75 @@ fn it_runs_with_its_own_name_environment_dependencies_and_stop_signal() {
     );
 }
 
+/// The image with an `install` hook that notes its runs, and succeeds when the configuration says so.
+fn image_with_install(image: &Folder) {
+    let package = |file: &str| format!("hab/pkgs/{IDENT}/{file}");
+    image
+        .write(&package("config_install/setup.conf"), "port={{cfg.server.port}} of {{pkg.name}}\n")
+        .write(
+            &package("hooks/install"),
+            "#!/bin/sh\ncat {{pkg.svc_config_install_path}}/setup.conf >> {{pkg.svc_var_path}}/installed\nexit {{cfg.code}}\n",
+        )
+        .write(&package("hooks/init"), "#!/bin/sh\necho init >> {{pkg.svc_var_path}}/installed\n")
+        .write(&package("default.toml"), "code = 0\n[server]\nport = 8080\n");
+}
+
+#[test]
+fn the_install_hook_runs_once_before_the_first_start_and_finds_its_files() {
+    let (image, manifests) = (image(), manifests());
+    image_with_install(&image);
+    let mut first = kubesup(&image, &manifests).start();
+    first.wait_ready();
+    assert_eq!(first.read("var/installed"), "port=8080 of demo\ninit\n");
+    assert!(
+        first
+            .read("INSTALL_HOOK_STATUS")
+            .starts_with(&format!("0 {IDENT}"))
+    );
+    first.signal(15);
+    assert_eq!(first.wait_exit(), 0);
+
+    // The state is below the root: another start with it installs nothing.
+    let root = first.into_root();
+    let second = kubesup(&image, &manifests).root(root).start();
+    second.wait_ready();
+    assert_eq!(
+        second.read("var/installed"),
+        "port=8080 of demo\ninit\ninit\n"
+    );
+}
+
+#[test]
+fn a_failed_install_hook_starts_nothing_until_it_is_mended() {
+    let (image, manifests) = (image(), manifests());
+    image_with_install(&image);
+    image.write(
+        &format!("hab/pkgs/{IDENT}/default.toml"),
+        "code = 3\n[server]\nport = 1\n",
+    );
+    let kubesup = kubesup(&image, &manifests)
+        .flag("--service-min-backoff-period", "1h")
+        .flag("--service-max-backoff-period", "1h")
+        .start();
+    wait_until(
+        "it failed",
+        || kubesup.log(),
+        |log| log.contains("install hook ended by itself with code 3"),
+    );
+    assert_eq!(kubesup.get("/readyz").0, 503);
+    assert_eq!(kubesup.read("var/installed"), "port=1 of demo\n");
+
+    image.write(
+        &format!("hab/pkgs/{IDENT}/default.toml"),
+        "code = 0\n[server]\nport = 2\n",
+    );
+    kubesup.wait_ready();
+    assert_eq!(
+        kubesup.read("var/installed"),
+        "port=1 of demo\nport=2 of demo\ninit\n"
+    );
+}
+
 #[test]
 fn a_directory_that_may_not_be_written_is_left_as_it_is() {
     let (image, manifests) = (image(), manifests());

@@ -1,24 +1,21 @@
 //! Owns `kubesup render`: reads what it needs, renders through the same parts as `kubesup run`, and writes files that
 //! nothing executes. Never watches, never starts a process and never talks to an API server.
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::source::{PackageSource, above, local_identity};
-use super::{StartError, Surroundings, layers, package_directory, usage};
+use super::offline::{self, Offline};
+use super::{StartError, Surroundings};
 use crate::cli::render::{Arguments, Output, Talk, Template, What};
 use crate::cli::run;
-use crate::config::{Listen, Settings, resolve};
+use crate::config::{Listen, Settings};
 use crate::files::{FilesError, export};
-use crate::manifests::{self, Objects};
 use crate::package::{Package, Source};
 use crate::revision::{Revision, Revisions};
 use crate::supervisor;
 use crate::template::mock::Mock;
 use crate::template::{self, Strictness, mock};
-use crate::world::{Fold, Identity, View};
 
 /// Renders, or says everything that is wrong.
 pub fn render(arguments: &Arguments, surroundings: &Surroundings) -> Result<(), StartError> {
@@ -137,85 +134,23 @@ fn whole_package(
     arguments: &run::Arguments,
     surroundings: &Surroundings,
 ) -> Result<Revision, StartError> {
-    let identity = local_identity(arguments, surroundings);
-    let objects = match &arguments.manifests {
-        None => Ok(manifests::none(&identity)),
-        Some(path) => manifests::load(path, &identity),
-    };
-    let objects = objects.map_err(|errors| match &arguments.manifests {
-        Some(path) if path.exists() => StartError::Problems(lines(errors)),
-        _ => StartError::Usage(lines(errors)),
-    })?;
-    let environment = above(
-        &surroundings.environment,
-        objects.literal_environment(&identity),
-    );
-    // As in a cluster: a rendering must not depend on the user who looks at it, so that local mode's defaults are not laid.
-    let layers = layers(arguments, surroundings, None, &environment)?;
-    let settings = resolve(&layers, None).map_err(usage)?;
-    let directory = package_directory(&settings, arguments);
-    let problem = match &settings.user_toml {
-        _ if directory.is_none() && arguments.manifests.is_none() => Some(
-            "there is nothing to render: name a TEMPLATE, a package with --package, or manifests with -f".to_owned(),
-        ),
-        Some(path) if !path.exists() => Some(format!("cannot read user.toml {}: it is not there", path.display())),
-        _ => None,
-    };
-    if let Some(problem) = problem {
-        return Err(StartError::Usage(vec![problem]));
-    }
-    let package = PackageSource {
-        directory,
-        config_from: settings.config_from.clone(),
-        command: arguments.command.clone(),
-        environment: environment.clone(),
-    };
-    let view = observe(
-        Fold::new(
-            Identity {
-                pod_name: String::new(),
-                ..identity
-            },
-            layers,
-        ),
-        &objects,
-    );
-    let settings = view.settings.as_deref().unwrap_or(&settings);
-    let base = supervisor::lay_once(
-        &package.read(),
-        &settings.name,
-        environment,
-        &supervisor::user_toml(settings),
-    );
-    let (world, base) = match (&view.world, base) {
-        (Some(world), Ok(base)) => (world, base),
-        (_, base) => {
-            let mut problems = view.problems.clone();
-            problems.extend(base.err().unwrap_or_default());
-            return Err(StartError::Problems(problems));
-        }
-    };
-    let paths = supervisor::paths(settings, address(settings));
-    let made = Revisions::default().make(world, &base, settings, &paths);
+    let offline = offline::gather(arguments, surroundings, NOTHING)?;
+    let Offline {
+        world,
+        base,
+        settings,
+        warnings,
+    } = offline;
+    let paths = supervisor::paths(&settings, address(&settings));
+    let made = Revisions::default().make(&world, &base, &settings, &paths);
     let mut revision = made.map_err(StartError::Problems)?;
-    revision.warnings.extend(view.warnings);
+    revision.warnings.extend(warnings);
     Ok(revision)
 }
 
-/// What the world is after all that is wanted has been seen once.
-fn observe(mut fold: Fold, objects: &Objects) -> View {
-    let mut seen = BTreeSet::new();
-    loop {
-        let wanted: BTreeSet<_> = fold.wanted().difference(&seen).cloned().collect();
-        if wanted.is_empty() {
-            return fold.view();
-        }
-        for observation in objects.observations(&wanted) {
-            fold.apply(observation);
-        }
-        seen.extend(wanted);
-    }
-}
+/// Without a package and without manifests.
+const NOTHING: &str =
+    "there is nothing to render: name a TEMPLATE, a package with --package, or manifests with -f";
 
 /// Where HTTP would listen.
 fn address(settings: &Settings) -> Option<SocketAddr> {

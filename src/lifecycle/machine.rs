@@ -12,6 +12,7 @@ use super::stop::Stop;
 use super::{Command, Event, Files, Job, Notice, Now, Policy};
 use crate::plan::Applied;
 use down::End;
+use install::Install;
 use sweep::Sweep;
 
 /// TERM, for a restart when the package names no signal.
@@ -35,6 +36,7 @@ pub struct Lifecycle {
     reconfigure: Reconfigure,
     /// Service files changed, and the `file-updated` hook has not been started for it.
     files_changed: bool,
+    install: Install,
     checks: HealthChecks,
     post_run_at: Option<Duration>,
     post_run_tries: u32,
@@ -107,6 +109,7 @@ impl Lifecycle {
             restart_due: None,
             reconfigure: Reconfigure::default(),
             files_changed: false,
+            install: Install::default(),
             checks: HealthChecks::default(),
             post_run_at: None,
             post_run_tries: 0,
@@ -159,6 +162,7 @@ impl Lifecycle {
         let stage = match self.stage {
             Stage::BackingOff { until, .. } | Stage::Draining { until, .. } => Some(until),
             Stage::Sweeping(_, sweep) => Some(sweep.until),
+            Stage::Waiting => self.install.again_at,
             _ => None,
         };
         let kills = self
@@ -225,7 +229,7 @@ impl Lifecycle {
         self.rendered = Some(files);
         self.reconfigure.renewed();
         match self.stage {
-            Stage::Waiting if !self.is_ending() => self.start(now, commands),
+            Stage::Waiting => self.install_or_start(now, commands),
             Stage::Running => self.react(now, commands),
             _ => {}
         }
@@ -312,6 +316,7 @@ impl Lifecycle {
             return;
         }
         match job {
+            Job::Install => self.install_ended(&ended, end, now, commands),
             Job::Init => self.init_ended(&ended, end, now, commands),
             Job::Main => self.main_ended(&ended, end, now, commands),
             Job::PostStop => self.post_stop_ended(code, now, commands),
@@ -356,6 +361,9 @@ impl Lifecycle {
                 }
             }
             Stage::Running => self.while_running(now, commands),
+            Stage::Waiting if is_due(self.install.again_at) => {
+                self.install_or_start(now, commands);
+            }
             Stage::Draining { until, .. } if until <= now.mono => self.stop_main(now, commands),
             Stage::Draining { .. } => self.check_when_due(now, commands),
             Stage::Sweeping(then, sweep) => self.while_sweeping(then, sweep, now, commands),
@@ -392,6 +400,7 @@ impl Lifecycle {
 mod down;
 mod drain;
 mod file_updated;
+mod install;
 mod running;
 mod sweep;
 #[cfg(test)]

@@ -20,7 +20,8 @@ pub use error::DirectoryError;
 use super::ident::Ident;
 use super::overlay::{remedy, suggest_hook};
 use super::path;
-use super::{Command, Facts, Hook, Package, Source};
+use super::schema;
+use super::{Command, Facts, Hook, INSTALL, Package, Source};
 
 /// The largest template, in bytes: sixteen times what a ConfigMap can hold. More is an archive or a mistake.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
@@ -77,6 +78,13 @@ pub fn installed(directory: &Path) -> Option<Ident> {
     Ident::parse(text.trim()).ok()
 }
 
+/// Which directory of config file templates.
+#[derive(Debug, Clone, Copy)]
+enum Tree {
+    Config,
+    Install,
+}
+
 #[derive(Default)]
 struct Reader {
     package: Package,
@@ -93,6 +101,10 @@ impl Reader {
             let source = text(&path);
             self.package.default_toml = self.kept(source);
         }
+        if let Some(path) = existing(directory.join(schema::FILE), &mut self.errors) {
+            let source = text(&path);
+            self.package.schema = self.kept(source);
+        }
         if let Some(path) = existing(directory.join("hooks"), &mut self.errors) {
             found = true;
             let outcome = self.hooks(&path);
@@ -100,7 +112,11 @@ impl Reader {
         }
         if let Some(path) = existing(directory.join("config"), &mut self.errors) {
             found = true;
-            let outcome = self.config(&path, "", &mut vec![identity(&top)]);
+            let outcome = self.config(Tree::Config, &path, "", &mut vec![identity(&top)]);
+            self.kept(outcome);
+        }
+        if let Some(path) = existing(directory.join("config_install"), &mut self.errors) {
+            let outcome = self.config(Tree::Install, &path, "", &mut vec![identity(&top)]);
             self.kept(outcome);
         }
         let run = directory.join("run");
@@ -134,6 +150,12 @@ impl Reader {
                         self.package.hooks.insert(hook, source);
                     }
                 }
+                None if name == INSTALL => {
+                    let source = text(&path);
+                    self.package.install = self.kept(source);
+                }
+                // Nothing is ever uninstalled here.
+                None if name == "uninstall" => {}
                 // `.gitkeep` and the like mean nothing.
                 None if name.starts_with('.') => {}
                 None => self.warnings.push(format!(
@@ -150,6 +172,7 @@ impl Reader {
     /// directories that it is in.
     fn config(
         &mut self,
+        tree: Tree,
         directory: &Path,
         prefix: &str,
         above: &mut Vec<(u64, u64)>,
@@ -168,7 +191,7 @@ impl Reader {
         above.push(here);
         for (name, path) in self.entries(directory)? {
             let relative = format!("{prefix}{name}");
-            let outcome = self.config_entry(&relative, path, above);
+            let outcome = self.config_entry(tree, &relative, path, above);
             self.kept(outcome);
         }
         above.pop();
@@ -177,6 +200,7 @@ impl Reader {
 
     fn config_entry(
         &mut self,
+        tree: Tree,
         relative: &str,
         path: PathBuf,
         above: &mut Vec<(u64, u64)>,
@@ -185,11 +209,13 @@ impl Reader {
             return Err(DirectoryError::Path { path, problem });
         }
         if metadata(&path)?.is_dir() {
-            return self.config(&path, &format!("{relative}/"), above);
+            return self.config(tree, &path, &format!("{relative}/"), above);
         }
-        self.package
-            .config
-            .insert(relative.to_owned(), text(&path)?);
+        let files = match tree {
+            Tree::Config => &mut self.package.config,
+            Tree::Install => &mut self.package.config_install,
+        };
+        files.insert(relative.to_owned(), text(&path)?);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::document::parse::ParseError;
 use super::document::{Format, as_table, documents, parse, scalars};
 pub use super::document::{Layer, LayerError, Origin};
-use super::taint::{Taint, token};
+use super::taint::{Taint, key, token};
 use super::{Package, Source};
 use crate::world::{Document, Sensitivity};
 
@@ -154,6 +154,17 @@ impl Layers {
         leaves
     }
 
+    /// The highest layer that has something at this pointer; `None` for the top, which all layers have, and for nothing.
+    pub fn origin_of(&self, pointer: &str) -> Option<String> {
+        let (first, rest) = split(pointer)?;
+        let has = |layer: &&Layer| {
+            let value = layer.table.get(&first);
+            value.and_then(|value| value.pointer(rest)).is_some()
+        };
+        let layer = self.stack.iter().rev().find(has)?;
+        Some(layer.origin.describe(&dotted(pointer)))
+    }
+
     /// Where values of Secrets are.
     pub fn taint(&self) -> Taint {
         // Most have none: that is known without a walk.
@@ -281,6 +292,24 @@ impl Way {
             pointer: format!("{}/{}", self.pointer, token(key)),
         }
     }
+}
+
+/// The first token of a pointer, decoded, and the rest.
+fn split(pointer: &str) -> Option<(String, &str)> {
+    let path = pointer.strip_prefix('/')?;
+    let (first, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
+    Some((key(first), rest))
+}
+
+/// A JSON pointer as a dotted path.
+pub fn dotted(pointer: &str) -> String {
+    let mut way = Way::default();
+    let mut rest = pointer;
+    while let Some((key, below)) = split(rest) {
+        way = way.down(&key);
+        rest = below;
+    }
+    way.path
 }
 
 /// A parser's reason with its place.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::path::{self, PathProblem};
-use super::{Command, Hook, Package, Source};
+use super::{Command, Hook, INSTALL, Package, Source};
 use crate::world::OverlayFile;
 
 /// How alike a name must be to a hook's to be proposed for it, from 0 to 1 (Jaro-Winkler).
@@ -156,6 +156,10 @@ fn lay(package: &mut Package, path: &str, file: &OverlayFile) -> Result<(), Over
         }),
     };
     if let Some(name) = path.strip_prefix("hooks/") {
+        if name == INSTALL {
+            package.install = Some(text()?);
+            return Ok(());
+        }
         let Some(hook) = Hook::from_file_name(name) else {
             return Err(OverlayError::UnknownHook {
                 object: object(),

@@ -18,6 +18,11 @@ use crate::revision::{Revision, Revisions};
 use crate::snapshot::{Paths, Service};
 use crate::world::{ServiceFile, View, World};
 
+/// A new release of a package is installed anew.
+fn install_status(code: i32, facts: &Facts) -> String {
+    format!("{code} {}\n", facts.ident())
+}
+
 /// What could not be written is tried again after this time, in case the disk was full for a moment.
 const RETRY_WRITE: Duration = Duration::from_secs(5);
 
@@ -88,6 +93,25 @@ impl Accepted {
     /// The files as they were written last.
     pub(super) fn on_disk(&self) -> &Arc<Files> {
         &self.on_disk
+    }
+
+    /// Whether the `install` hook has succeeded for this package before.
+    pub(super) fn is_installed(&self) -> bool {
+        let (Some(service), Some(files)) = (&self.service, &self.files) else {
+            return false;
+        };
+        let status = files.install_status();
+        status.is_ok_and(|status| status == Some(install_status(0, &service.package.facts)))
+    }
+
+    /// Notes how the `install` hook has ended, so that the next start knows.
+    pub(super) fn note_install(&self, code: i32) {
+        if let (Some(service), Some(files)) = (&self.service, &self.files)
+            && let Err(error) =
+                files.write_install_status(&install_status(code, &service.package.facts))
+        {
+            warn!(%error, "the end of the install hook is not noted; it will run again at the next start");
+        }
     }
 
     /// The rendered text of a hook.

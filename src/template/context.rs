@@ -47,6 +47,16 @@ pub fn build(input: &Input<'_>, reach: Reach) -> Value {
     Value::Object(context)
 }
 
+/// The context of the `install` hook and of `config_install/`: `pkg`, with one key more, and `cfg` (contract, section 3.1).
+pub fn install(input: &Input<'_>) -> Value {
+    let mut pkg = value(&Pkg::new(input.package, input.paths));
+    if let Some(pkg) = pkg.as_object_mut() {
+        let path = input.paths.join("config_install");
+        pkg.insert("svc_config_install_path".to_owned(), path.into());
+    }
+    json!({"pkg": pkg, "cfg": input.cfg})
+}
+
 /// These types have string keys only, so that they always are JSON.
 fn value<T: Serialize>(tree: &T) -> Value {
     serde_json::to_value(tree).unwrap_or_default()
@@ -275,7 +285,7 @@ pub struct Member {
     pub suspect: bool,
     pub confirmed: bool,
     pub departed: bool,
-    pub cfg: BTreeMap<String, i32>,
+    pub cfg: BTreeMap<String, Value>,
 }
 
 impl Member {
@@ -307,9 +317,25 @@ impl Member {
             suspect: false,
             confirmed: false,
             departed: member.terminating,
-            cfg: (*member.ports).clone(),
+            cfg: exports(member, input),
         }
     }
+}
+
+/// What others see of a member's configuration: its ports, and of the own one, which is the only one that is known here,
+/// what the package exports of the merged configuration.
+fn exports(member: &world::Member, input: &Input<'_>) -> BTreeMap<String, Value> {
+    let ports = member.ports.iter();
+    let mut cfg: BTreeMap<String, Value> = ports
+        .map(|(name, port)| (name.clone(), Value::from(*port)))
+        .collect();
+    if member.member_id == input.world.pod.member_id() {
+        cfg.extend(package::exports::evaluate(
+            &input.package.facts.exports,
+            input.cfg,
+        ));
+    }
+    cfg
 }
 
 /// `sys` of a member. 8 keys.

@@ -184,6 +184,11 @@ impl Kubesup {
         }
     }
 
+    /// Its root, for another one to begin with.
+    pub fn into_root(mut self) -> TempDir {
+        std::mem::replace(&mut self.root, tempfile::tempdir().expect("a root"))
+    }
+
     /// What it wrote to stderr.
     pub fn log(&self) -> String {
         self.log.lock().expect("no panic").clone()

@@ -140,6 +140,7 @@ const RUN: (&str, &str) = ("hooks/run", "1");
 const CONFIG_1: (&str, &str) = ("config/a", "1");
 const CONFIG_2: (&str, &str) = ("config/a", "2");
 const RECONFIGURE: (&str, &str) = ("hooks/reconfigure", "r");
+const INSTALL: (&str, &str) = ("hooks/install", "i");
 const FILE_UPDATED: (&str, &str) = ("hooks/file-updated", "f");
 
 #[test]
@@ -469,6 +470,56 @@ fn a_file_updated_hook_that_hangs_is_killed_and_one_of_an_older_run_says_nothing
         "the old one is there"
     );
     assert_eq!(life.ended(Job::FileUpdated, 137), ["start file-updated"]);
+}
+
+#[test]
+fn install_comes_before_everything_once_for_a_package() {
+    let mut life = Life::new(policy());
+    let init = ("hooks/init", "1");
+    assert_eq!(life.rendered(&[RUN, INSTALL, init]), ["start install"]);
+    assert_eq!(
+        life.rendered(&[RUN, INSTALL, init, CONFIG_1]),
+        [""; 0],
+        "one at a time"
+    );
+    assert_eq!(life.ended(Job::Install, 0), ["start init"]);
+    life.ended(Job::Init, 0);
+    life.ended(Job::Main, 1);
+    assert_eq!(life.next(), ["start init"], "a restart is no installation");
+
+    let mut life = Life::new(policy());
+    life.machine.set_installed();
+    assert_eq!(life.rendered(&[RUN, INSTALL, init]), ["start init"]);
+}
+
+#[test]
+fn a_failed_install_starts_nothing_is_tried_again_and_spends_the_budget() {
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN, INSTALL]);
+    assert_eq!(life.ended(Job::Install, 3), [""; 0]);
+    assert_eq!(life.next(), ["start install"]);
+    assert_eq!(life.ended(Job::Install, 3), [""; 0]);
+    assert_eq!(
+        life.rendered(&[RUN, ("hooks/install", "mended")]),
+        ["start install"],
+        "at once when there is something new"
+    );
+    assert_eq!(life.ended(Job::Install, 0), ["start run"]);
+
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN, INSTALL]);
+    for _ in 0..4 {
+        assert_eq!(life.ended(Job::Install, 3), [""; 0]);
+        assert_eq!(life.next(), ["start install"]);
+    }
+    assert_eq!(life.ended(Job::Install, 3), ["finish 3"]);
+}
+
+#[test]
+fn a_stop_while_install_runs_ends_it() {
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN, INSTALL]);
+    assert_eq!(life.stop(), ["kill install", "finish 0"]);
 }
 
 #[test]
@@ -816,6 +867,7 @@ enum Move {
 
 fn a_move() -> impl Strategy<Value = Move> {
     let job = prop_oneof![
+        Just(Job::Install),
         Just(Job::Init),
         Just(Job::Main),
         Just(Job::PostRun),
@@ -825,7 +877,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         Just(Job::PostStop)
     ];
     prop_oneof![
-        4 => (0..128u8).prop_map(Move::Render),
+        4 => any::<u8>().prop_map(Move::Render),
         6 => (job, 0..4i32).prop_map(|(job, code)| Move::End(job, code)),
         4 => (0..40_000u64).prop_map(Move::Wait),
         2 => Just(Move::ChangeFiles),
@@ -843,6 +895,7 @@ fn some_files(which: u8) -> Vec<(&'static str, &'static str)> {
         ("config/a", if which & 2 == 0 { "1" } else { "2" }),
     ];
     for (bit, name) in [
+        (128, "hooks/install"),
         (4, "hooks/init"),
         (8, "hooks/reconfigure"),
         (16, "hooks/post-stop"),
@@ -889,7 +942,8 @@ struct Witness {
     over: bool,
 }
 
-const JOBS: [Job; 7] = [
+const JOBS: [Job; 8] = [
+    Job::Install,
     Job::Init,
     Job::Main,
     Job::PostRun,
