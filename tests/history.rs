@@ -179,6 +179,7 @@ fn the_status_shows_each_watch_of_the_api_server_with_its_selector_and_age() {
     let namespace = Namespace::new(ApiServer::shared());
     namespace.grant(&["demo-config"]);
     namespace.config_map("demo-config", json!({"app.toml": "greeting = \"hello\""}));
+    namespace.endpoints(&[("10.1.0.2", json!({"ready": true}))]);
     namespace.pod(json!({"kubesup.dev/config": "demo-config"}));
     let package = demo_package();
     let kubesup = namespace.kubesup().package(package.path()).start();

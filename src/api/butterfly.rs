@@ -11,6 +11,7 @@ use crate::template::context::{self, Member, MemberSys};
 
 /// The whole answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the contract's section 1.7 names each key")]
 pub struct Butterfly {
     pub member: Members,
@@ -34,6 +35,7 @@ pub type Nothing = BTreeMap<String, String>;
 
 /// A list of one kind of rumor, by service group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Rumors<T> {
     pub list: BTreeMap<String, T>,
@@ -51,6 +53,7 @@ impl<T> Rumors<T> {
 
 /// All members and their health.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Members {
     pub members: BTreeMap<String, NetworkMember>,
@@ -60,6 +63,7 @@ pub struct Members {
 
 /// One member on the network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct NetworkMember {
     pub id: String,
@@ -74,6 +78,7 @@ pub struct NetworkMember {
 
 /// The same, with its health.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Membership {
     pub address: String,
@@ -86,6 +91,7 @@ pub struct Membership {
 
 /// How a member is, in Habitat's spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum MemberHealth {
     Alive,
@@ -96,6 +102,7 @@ pub enum MemberHealth {
 
 /// One member as a part of its group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct ServiceRumor {
     pub member_id: String,
@@ -103,6 +110,7 @@ pub struct ServiceRumor {
     pub package: String,
     pub package_incarnation: u64,
     pub incarnation: u64,
+    #[cfg_attr(test, schemars(with = "serde_json::Map<String, serde_json::Value>"))]
     pub cfg: serde_json::Value,
     pub sys: MemberSys,
     pub initialized: bool,
@@ -110,18 +118,21 @@ pub struct ServiceRumor {
 
 /// Who leads the group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Election {
     pub member_id: String,
     pub service_group: String,
     pub term: u64,
     pub suitability: u64,
+    #[cfg_attr(test, schemars(extend("enum" = ["Running", "NoQuorum", "Finished"])))]
     pub status: &'static str,
     pub votes: Vec<String>,
 }
 
 /// A member that has gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Departure {
     pub member_id: String,

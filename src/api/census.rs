@@ -10,6 +10,7 @@ use crate::template::context::{self, Member};
 
 /// The whole answer. The names and their order are the contract's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(
     missing_docs,
     reason = "the contract's section 1.6 says what each key is"
@@ -30,6 +31,7 @@ pub struct Census<'a> {
 
 /// One service group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(
     missing_docs,
     reason = "the contract's section 1.6 says what each key is"
@@ -50,15 +52,18 @@ pub struct Group<'a> {
 
 /// The configuration in force.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceConfig<'a> {
     /// Counts accepted configurations, from 1.
     pub incarnation: u64,
     /// The merged configuration, without secrets.
+    #[cfg_attr(test, schemars(with = "serde_json::Map<String, Value>"))]
     pub value: &'a Value,
 }
 
 /// A file that was handed to the group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the contract's section 1.6 names each key")]
 pub struct ServiceFile {
     pub filename: String,
@@ -68,6 +73,7 @@ pub struct ServiceFile {
 
 /// How an election stands, in Habitat's spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum ElectionStatus {
     /// There is none.
     None,

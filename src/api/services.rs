@@ -15,20 +15,25 @@ use crate::template::context::{self, Ident, Pkg, Sys};
 
 /// One service. The names and their order are the contract's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(
     missing_docs,
     reason = "the contract's section 1.4 says what each key is"
 )]
 pub struct Item<'a> {
     pub all_pkg_binds: Vec<PkgBind>,
+    #[cfg_attr(test, schemars(extend("enum" = ["strict", "relaxed"])))]
     pub binding_mode: &'static str,
     pub binds: Vec<String>,
     pub bldr_url: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "serde_json::Map<String, Value>"))]
     pub cfg: Option<&'a Value>,
     pub channel: &'static str,
     pub config_from: Option<String>,
+    #[cfg_attr(test, schemars(extend("enum" = ["Up", "Down"])))]
     pub desired_state: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = ["Ok", "Warning", "Critical", "Unknown"])))]
     pub health_check: &'static str,
     pub hooks: Hooks,
     pub initialized: bool,
@@ -47,8 +52,11 @@ pub struct Item<'a> {
     pub svc_encrypted_password: Option<String>,
     pub health_check_interval: Seconds,
     pub sys: Sys,
+    #[cfg_attr(test, schemars(extend("enum" = ["standalone", "leader"])))]
     pub topology: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = ["none", "at-once", "rolling"])))]
     pub update_strategy: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = ["latest", "track-channel"])))]
     pub update_condition: &'static str,
     pub user_config_updated: bool,
 }
@@ -138,6 +146,7 @@ impl<'a> Item<'a> {
 
 /// A bind that the package declares, required or optional.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(
     missing_docs,
     reason = "`service` is the bind's name; so it is in the contract"
@@ -158,6 +167,7 @@ impl PkgBind {
 
 /// Hook files; `null` for a hook that the package has not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "one key a hook")]
 pub struct Hooks {
     pub health_check: Option<HookFiles>,
@@ -199,6 +209,7 @@ impl Hooks {
 
 /// Where a hook and its logs are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct HookFiles {
     pub render_pair: String,
@@ -208,6 +219,7 @@ pub struct HookFiles {
 
 /// Where Habitat's supervisor keeps its own files. kubesup keeps none; the paths are where they would be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct ManagerFsCfg {
     pub sup_root: String,
@@ -233,6 +245,7 @@ impl ManagerFsCfg {
 
 /// `pkg` of an item: that of templates, and six keys more.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the contract's section 1.4 names each key")]
 pub struct PkgItem {
     pub ident: String,
@@ -306,18 +319,22 @@ impl PkgItem {
 
 /// The main process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it; the time is in unix seconds")]
 pub struct Process {
     pub pid: Option<i32>,
+    #[cfg_attr(test, schemars(extend("enum" = ["up", "down"])))]
     pub state: &'static str,
     pub state_entered: u64,
 }
 
 /// How the previous main process ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it; the time is in unix seconds")]
 pub struct LastProcessState {
     pub pid: Option<i32>,
+    #[cfg_attr(test, schemars(extend("enum" = ["package_updated", "init_hook_failed", "run_hook_failed", "app_config_updated", "init_hook_updated", "run_hook_updated", "post_run_hook_updated"])))]
     pub termination_reason: &'static str,
     pub terminated_at: u64,
 }
@@ -334,6 +351,7 @@ impl LastProcessState {
 
 /// The backoff's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct RestartConfig {
     pub min_backoff_period: Seconds,
@@ -343,6 +361,7 @@ pub struct RestartConfig {
 
 /// A duration as Habitat's JSON has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Seconds {
     pub secs: u64,
@@ -360,6 +379,7 @@ impl From<Duration> for Seconds {
 
 /// The package as it was asked for: never a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct SpecIdent {
     pub origin: String,

@@ -2,6 +2,7 @@
 
 mod fixture;
 mod own;
+mod schemas;
 mod services;
 mod tls;
 mod v1;

@@ -64,6 +64,7 @@ fn value<T: Serialize>(tree: &T) -> Value {
 
 /// `sys`: the supervisor. 11 keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the contract's section 3.1 names each key")]
 pub struct Sys {
     pub version: String,
@@ -108,6 +109,7 @@ impl Sys {
 
 /// `pkg`: the package. 20 keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the contract's section 3.1 names each key")]
 pub struct Pkg {
     pub ident: String,
@@ -163,6 +165,7 @@ impl Pkg {
 
 /// A package's identity in parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Ident {
     pub origin: String,
@@ -195,8 +198,9 @@ impl Ident {
 
 /// `svc`: the service group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(clippy::struct_excessive_bools, reason = "so it is in the contract")]
-struct Svc {
+pub(crate) struct Svc {
     service: String,
     group: String,
     org: Option<String>,
@@ -259,6 +263,7 @@ pub fn me(input: &Input<'_>) -> Option<Member> {
 
 /// A member of a group. 24 keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the contract's section 3.1 names each key")]
 #[expect(clippy::struct_excessive_bools, reason = "so it is in the contract")]
 pub struct Member {
@@ -340,6 +345,7 @@ fn exports(member: &world::Member, input: &Input<'_>) -> BTreeMap<String, Value>
 
 /// `sys` of a member. 8 keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "the contract's section 3.1 names each key")]
 pub struct MemberSys {
     pub ip: String,

@@ -10,7 +10,7 @@ use crate::lifecycle::status::{Health, LastProcess, Phase, TerminationReason};
 use crate::snapshot::Snapshot;
 
 /// The contract's keys of an item, in their order (section 1.4).
-const ITEM: [&str; 30] = [
+pub(super) const ITEM: [&str; 30] = [
     "all_pkg_binds",
     "binding_mode",
     "binds",
@@ -43,7 +43,7 @@ const ITEM: [&str; 30] = [
     "user_config_updated",
 ];
 
-const PKG: [&str; 24] = [
+pub(super) const PKG: [&str; 24] = [
     "ident",
     "origin",
     "name",
@@ -70,7 +70,7 @@ const PKG: [&str; 24] = [
     "shutdown_timeout",
 ];
 
-const SYS: [&str; 11] = [
+pub(super) const SYS: [&str; 11] = [
     "version",
     "member_id",
     "ip",
@@ -84,7 +84,7 @@ const SYS: [&str; 11] = [
     "permanent",
 ];
 
-const MEMBER: [&str; 24] = [
+pub(super) const MEMBER: [&str; 24] = [
     "member_id",
     "pkg",
     "pkg_incarnation",
