@@ -111,6 +111,8 @@ pub enum State {
 
 /// Kept of each change: a `post-run` that fails for days is retried every second.
 const MOST_HOOKS: usize = 20;
+/// Of one failed run.
+const MOST_LINES: usize = 20;
 
 impl Change {
     pub(super) fn add_hook(&mut self, run: HookRun) {
@@ -131,4 +133,10 @@ impl Change {
             .iter()
             .any(|run| run.hook == hook && run.code.is_none())
     }
+}
+
+/// The last lines of what a program wrote.
+pub(super) fn last_lines(output: &[String]) -> Vec<String> {
+    let more = output.len().saturating_sub(MOST_LINES);
+    output.iter().skip(more).cloned().collect()
 }

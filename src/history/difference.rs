@@ -187,28 +187,36 @@ impl Found {
         }
     }
 
-    /// The object of an overlaid file names its key too: `ConfigMap shop/demo-hooks, key run`.
     fn overlay(&mut self, old: &World, new: &World) {
-        let named = |text: &str| -> (String, Option<String>) {
-            match text.split_once(", key ") {
-                Some((object, key)) => (object.to_owned(), Some(key.to_owned())),
-                None => (text.to_owned(), None),
-            }
+        self.named(&old.overlay, &new.overlay, |file| &file.object);
+        self.named(&old.files, &new.files, |file| &file.object);
+    }
+
+    /// Files whose objects name their keys too: `ConfigMap shop/demo-hooks, key run`.
+    fn named<F: PartialEq>(
+        &mut self,
+        old: &BTreeMap<String, F>,
+        new: &BTreeMap<String, F>,
+        object: impl Fn(&F) -> &String,
+    ) {
+        let mut note = |file: &F, kind| {
+            let text = object(file);
+            let (object, key) = match text.split_once(", key ") {
+                Some((object, key)) => (object, Some(key)),
+                None => (text.as_str(), None),
+            };
+            self.add(object, key, kind);
         };
-        let mut note = |text: &str, kind| {
-            let (object, key) = named(text);
-            self.add(&object, key.as_deref(), kind);
-        };
-        for (path, file) in &new.overlay {
-            match old.overlay.get(path) {
-                None => note(&file.object, Kind::Added),
-                Some(known) if known != file => note(&file.object, Kind::Changed),
+        for (path, file) in new {
+            match old.get(path) {
+                None => note(file, Kind::Added),
+                Some(known) if known != file => note(file, Kind::Changed),
                 Some(_) => {}
             }
         }
-        for (path, file) in &old.overlay {
-            if !new.overlay.contains_key(path) {
-                note(&file.object, Kind::Removed);
+        for (path, file) in old {
+            if !new.contains_key(path) {
+                note(file, Kind::Removed);
             }
         }
     }

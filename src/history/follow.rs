@@ -1,5 +1,6 @@
 //! Owns how the history follows what happens: renderings, events and the commands that they led to.
 
+use super::change::last_lines;
 use super::{Attempt, Change, Decision, History, HookRun, State};
 use crate::lifecycle::{Command, Event, Job, Notice, Now};
 
@@ -62,12 +63,12 @@ impl History {
                     |change| {
                         if let Some(run) = change.open_hook(hook) {
                             run.code = Some(*code);
-                            if *code != 0 {
-                                run.output.clone_from(output);
-                            }
                             let ran = wall.saturating_sub(run.since);
                             run.milliseconds =
                                 Some(u64::try_from(ran.as_millis()).unwrap_or(u64::MAX));
+                            if *code != 0 {
+                                run.output = last_lines(output);
+                            }
                         }
                     },
                 );
@@ -163,8 +164,12 @@ impl History {
                     change.result.state = State::Applied;
                 });
             }
-            Notice::Failed { job, .. } => self.failed(*job, notice, now),
-            Notice::FailedToStart { .. } => self.failed(Job::Main, notice, now),
+            Notice::Failed { job, .. } => self.failed(*job, notice.to_string(), now),
+            Notice::FailedToStart { .. } => self.failed(Job::Main, notice.to_string(), now),
+            Notice::Unhealthy { .. } => {
+                let change = self.add(notice.to_string(), now.wall);
+                change.decision = Decision::Restart;
+            }
             Notice::Reconfigured => {
                 self.update(
                     |change| change.decision == Decision::Reconfigure,
@@ -201,8 +206,7 @@ impl History {
     }
 
     /// The main process or `init` ended by itself: a change of its own, with how that run went.
-    fn failed(&mut self, job: Job, notice: &Notice, now: Now) {
-        let line = notice.to_string();
+    fn failed(&mut self, job: Job, line: String, now: Now) {
         self.update(
             |change| {
                 matches!(change.decision, Decision::Start | Decision::Restart)

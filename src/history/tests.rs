@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::change::last_lines;
 use super::difference::of_files;
 use super::*;
 use crate::lifecycle::status::TerminationReason;
@@ -41,11 +42,12 @@ fn rendered() -> Event {
 }
 
 fn ended(job: Job, code: i32) -> Event {
-    Event::Ended {
-        job,
-        code,
-        output: vec!["boom".to_owned()],
-    }
+    ended_saying(job, code, &[])
+}
+
+fn ended_saying(job: Job, code: i32, output: &[&str]) -> Event {
+    let output = output.iter().map(|line| (*line).to_owned()).collect();
+    Event::Ended { job, code, output }
 }
 
 fn last(history: &History) -> Change {
@@ -108,14 +110,14 @@ fn an_edit_that_reconfigures_is_pending_until_the_hook_has_succeeded() {
     let retry = Duration::from_secs(1);
     let failed = Notice::ReconfigureFailed { code: 3, retry };
     history.stepped(
-        &ended(Job::Reconfigure, 3),
+        &ended_saying(Job::Reconfigure, 3, &["no such port"]),
         &[Command::Tell(failed)],
         at(11),
     );
     let change = last(&history);
     assert_eq!(change.result.state, State::Failed);
     assert_eq!(change.hooks[0].code, Some(3));
-    assert_eq!(change.hooks[0].output, ["boom"]);
+    assert_eq!(change.hooks[0].output, ["no such port"]);
     // The retry.
     history.stepped(&Event::Tick, &[Command::Start(Job::Reconfigure)], at(12));
     history.stepped(
@@ -207,11 +209,11 @@ fn a_failed_start_is_a_change_of_its_own_with_the_last_output() {
         Command::Tell(Notice::Failed {
             job: Job::Main,
             code: 1,
-            output: Vec::new(),
+            output: vec!["boom".to_owned()],
         }),
         Command::Tell(Notice::BackingOff(Duration::from_secs(1))),
     ];
-    history.stepped(&ended(Job::Main, 1), &commands, at(3));
+    history.stepped(&ended_saying(Job::Main, 1, &["boom"]), &commands, at(3));
     let change = last(&history);
     assert_eq!(change.cause, "run hook ended by itself with code 1");
     assert_eq!(change.decision, Decision::Restart);
@@ -288,6 +290,47 @@ fn a_hook_that_fails_for_days_does_not_fill_the_memory() {
 }
 
 #[test]
+fn of_output_the_last_twenty_lines_are_kept() {
+    let output: Vec<String> = (0..30).map(|line| format!("line {line}")).collect();
+    let lines = last_lines(&output);
+    assert_eq!(lines.len(), 20);
+    assert_eq!(
+        (lines[0].as_str(), lines[19].as_str()),
+        ("line 10", "line 29")
+    );
+    assert_eq!(last_lines(&lines[..3]).len(), 3);
+}
+
+#[test]
+fn a_restart_for_failed_health_checks_is_a_change_of_its_own() {
+    let mut history = running();
+    history.stepped(
+        &Event::Tick,
+        &[Command::Tell(Notice::Unhealthy { failures: 3 })],
+        at(9),
+    );
+    history.stepped(&ended(Job::Main, 143), &[Command::Start(Job::Main)], at(10));
+    let started = Event::Started {
+        job: Job::Main,
+        pid: 9,
+    };
+    history.stepped(
+        &started,
+        &[Command::Tell(Notice::Started { pid: 9 })],
+        at(10),
+    );
+    let change = last(&history);
+    assert_eq!(
+        change.cause,
+        "restarting: 3 health checks in a row have failed"
+    );
+    assert_eq!(
+        (change.decision, change.result.state),
+        (Decision::Restart, State::Applied)
+    );
+}
+
+#[test]
 fn files_that_are_new_different_or_gone_are_named() {
     let files = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         let pairs = pairs.iter();
@@ -304,7 +347,7 @@ mod differences {
     use super::super::difference::{between, of_packages};
     use super::*;
     use crate::package::{Hook, Package, Source};
-    use crate::world::{Document, OverlayFile, Sensitivity, World};
+    use crate::world::{Document, OverlayFile, Sensitivity, ServiceFile, World};
 
     fn world() -> World {
         World {
@@ -385,6 +428,23 @@ mod differences {
         assert_eq!(
             shown(&between(Some(&new), &world())),
             ["ConfigMap shop/demo-hooks run Removed"]
+        );
+    }
+
+    #[test]
+    fn a_service_file_is_named_by_its_object_and_key() {
+        let file = |content: &[u8]| ServiceFile {
+            object: "Secret shop/demo-tls, key tls.key".to_owned(),
+            sensitivity: Sensitivity::Secret,
+            content: content.to_vec(),
+        };
+        let with = |content: &[u8]| World {
+            files: BTreeMap::from([("tls.key".to_owned(), file(content))]),
+            ..world()
+        };
+        assert_eq!(
+            shown(&between(Some(&with(b"old")), &with(b"new"))),
+            ["Secret shop/demo-tls tls.key Changed"]
         );
     }
 
