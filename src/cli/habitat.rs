@@ -129,3 +129,24 @@ pub(super) fn swallowed(matches: &ArgMatches) -> Option<OsString> {
     })
     .cloned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_says_of_each_what_there_is_instead() {
+        let reference = include_str!("../../docs/reference/flags.md");
+        for Ignored {
+            long,
+            short,
+            instead,
+            ..
+        } in IGNORED
+        {
+            let short = short.map(|short| format!(", `-{short}`"));
+            let row = format!("| `--{long}`{} | {instead} |", short.unwrap_or_default());
+            assert!(reference.contains(&row), "{row}");
+        }
+    }
+}
