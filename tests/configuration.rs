@@ -242,6 +242,11 @@ fn a_secret_is_live_configuration_that_is_rendered_and_never_shown() {
         "/services",
         "/services/demo/default",
         "/services/demo/default/config",
+        "/census",
+        "/butterfly",
+        "/metrics",
+        "/v1/status",
+        "/v1/history",
     ] {
         let body = kubesup.get(path).1;
         assert!(!body.contains(SECRET), "{path}: {body}");

@@ -131,7 +131,13 @@ fn a_secret_is_written_over_the_config_map_and_its_content_is_never_shown() {
     secret("hunter2-rotated");
 
     updated(&kubesup, "ca.pem=public\ntls.key=hunter2-rotated\nend\n");
-    for path in ["/services", "/readyz?verbose"] {
+    for path in [
+        "/services",
+        "/readyz?verbose",
+        "/census",
+        "/v1/status",
+        "/v1/history",
+    ] {
         assert!(!kubesup.get(path).1.contains("hunter2"), "{path}");
     }
     assert!(!kubesup.log().contains("hunter2"), "{}", kubesup.log());

@@ -7,6 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tokio::time::Instant;
+
 use super::watching::{POLL_INTERVAL, Watching};
 
 /// The largest file that is read, in bytes: what the API server takes for a whole ConfigMap.
@@ -40,6 +42,8 @@ pub struct WatchedFile {
     directory: PathBuf,
     /// `None` while the directory is not there.
     watching: Option<Watching>,
+    /// When it is looked for next; kept, so that a wait that is given up again and again comes to its end.
+    look_at: Option<Instant>,
 }
 
 impl WatchedFile {
@@ -50,6 +54,7 @@ impl WatchedFile {
             path,
             directory,
             watching: None,
+            look_at: None,
         };
         file.look();
         file
@@ -73,7 +78,11 @@ impl WatchedFile {
                 self.look();
             }
             None => loop {
-                tokio::time::sleep(POLL_INTERVAL).await;
+                let at = *self
+                    .look_at
+                    .get_or_insert_with(|| Instant::now() + POLL_INTERVAL);
+                tokio::time::sleep_until(at).await;
+                self.look_at = None;
                 self.look();
                 if self.watching.is_some() {
                     return;
@@ -159,6 +168,21 @@ mod tests {
         fs::create_dir(&directory).unwrap();
         fs::write(&path, "a = 3").unwrap();
         see(&mut file, Some("a = 3")).await;
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_is_given_up_again_and_again_still_comes_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("config");
+        let mut file = WatchedFile::start(directory.join("user.toml"));
+        fs::create_dir(&directory).unwrap();
+        let seen = timeout(LONG, async {
+            while timeout(Duration::from_millis(100), file.changed())
+                .await
+                .is_err()
+            {}
+        });
+        assert!(seen.await.is_ok(), "the directory was not seen");
     }
 
     #[tokio::test]

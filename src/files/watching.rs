@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// How often files are compared when they cannot be watched: quick enough for a person who edits one, and a small
 /// directory takes well under a millisecond.
@@ -39,7 +40,11 @@ enum Mode {
         watched: Vec<Option<Identity>>,
     },
     /// Compared every [`POLL_INTERVAL`].
-    Polled { seen: Contents },
+    Polled {
+        seen: Contents,
+        /// When they are compared next; kept, so that a wait that is given up again and again comes to its end.
+        at: Instant,
+    },
 }
 
 type Identity = (u64, u64);
@@ -61,6 +66,7 @@ impl Watching {
     pub fn start_polling(directories: Vec<PathBuf>) -> Self {
         let mode = Mode::Polled {
             seen: contents(&directories),
+            at: Instant::now() + POLL_INTERVAL,
         };
         Self { directories, mode }
     }
@@ -85,8 +91,9 @@ impl Watching {
                         return;
                     }
                 }
-                Mode::Polled { seen } => {
-                    tokio::time::sleep(POLL_INTERVAL).await;
+                Mode::Polled { seen, at } => {
+                    tokio::time::sleep_until(*at).await;
+                    *at = Instant::now() + POLL_INTERVAL;
                     let now = contents(&self.directories);
                     if *seen != now {
                         *seen = now;
@@ -157,6 +164,7 @@ fn polled(directories: &[PathBuf], error: &notify::Error) -> Mode {
     );
     Mode::Polled {
         seen: contents(directories),
+        at: Instant::now() + POLL_INTERVAL,
     }
 }
 
