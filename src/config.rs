@@ -5,6 +5,7 @@
 pub mod bind;
 pub mod duration;
 pub mod keys;
+pub mod lease;
 pub mod load;
 pub mod resolve;
 pub mod supervision;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use bind::Bind;
 pub use keys::Key;
+pub use lease::LeaseTimes;
 pub use resolve::{Layer, Layers, Origin, Problem, resolve};
 pub use supervision::{
     HealthCheck, LogFormat, OnHealthFailure, Output, RemapExit, RewriteSignals, RunAs,

@@ -18,6 +18,7 @@
 //! Between Running and Stopping the program drains when kubesup itself is to end; between Stopping and `PostStop` what is
 //! left of it is swept. Both are passed through when there is nothing to wait for.
 
+pub mod election;
 mod health;
 mod machine;
 mod reconfigure;
