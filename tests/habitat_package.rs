@@ -207,7 +207,7 @@ fn wrong_metafiles_and_files_in_config_are_all_named_and_waited_for() {
     std::os::unix::fs::symlink("self", package.join("config/self")).expect("a link");
     let kubesup = kubesup(&image, &manifests).start();
 
-    let report = kubesup.wait_readyz("[-]rendered failed");
+    let report = kubesup.wait_readyz("config/self: the link leads back");
     for part in [
         "BINDS, line 1: \"database\" is no bind",
         "SHUTDOWN_SIGNAL: \"SIGTERM\" is not one of",
