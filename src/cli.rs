@@ -236,6 +236,32 @@ mod tests {
     }
 
     #[test]
+    fn habitats_switches_are_settings_here() {
+        let arguments = run("kubesup run -D --json-logging -t standalone");
+        let text = |key| arguments.flags.values[&key].text.as_str();
+        assert_eq!(text(Key::ListenHttp), "none");
+        assert_eq!(text(Key::LogFormat), "json");
+        assert_eq!(text(Key::Topology), "standalone");
+        assert_eq!(arguments.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_package_is_found_wherever_hab_sup_run_takes_it() {
+        for words in [
+            "kubesup run core/redis --peer a b",
+            "kubesup run --group x core/redis",
+            "kubesup run --peer a core/redis",
+            "kubesup run --bind db:pg core/redis",
+            "kubesup run --peer a --bind db:pg cache:x core/redis -D",
+        ] {
+            assert_eq!(run(words).package.as_deref(), Some("core/redis"), "{words}");
+        }
+        let arguments = run("kubesup run --bind db:pg cache:x core/redis");
+        assert_eq!(arguments.flags.values[&Key::Bind].text, "db:pg,cache:x");
+        assert_eq!(run("kubesup run --peer a b").package, None);
+    }
+
+    #[test]
     fn every_unknown_flag_is_reported_with_a_suggestion() {
         let problems =
             parse_words("kubesup run --gruop x --listen-htp=y --frobnicate").expect_err("problems");

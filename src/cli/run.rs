@@ -57,6 +57,13 @@ pub(super) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("No HTTP; the same as --listen-http none"),
         )
+        .arg(
+            Arg::new("json-logging")
+                .long("json-logging")
+                .action(ArgAction::SetTrue)
+                .help("The same as --log-format json")
+                .conflicts_with(Key::LogFormat.name()),
+        )
         .args(habitat::flags())
         .after_help(
             "Each setting is a variable KUBESUP_… too, and most are annotations kubesup.dev/… of the Pod.\n\
@@ -129,6 +136,9 @@ fn flag_keys() -> impl Iterator<Item = &'static Key> {
 
 pub(super) fn arguments(matches: &ArgMatches) -> Arguments {
     let mut arguments = shared_arguments(matches);
+    if matches.get_flag("json-logging") {
+        arguments.flags = arguments.flags.with(Key::LogFormat, "json");
+    }
     if matches.get_flag("http-disable") {
         arguments.flags = arguments.flags.with(Key::ListenHttp, "none");
     }

@@ -270,3 +270,18 @@ async fn with_a_token_everything_but_the_probes_needs_it() {
     assert_eq!(asked.get("/v1/status").await.json()["status"], 401);
     assert!(asked.ask(Method::POST, "/services").await.is_empty(401));
 }
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_loses_its_connection_after_a_while() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (client, accepted) =
+        tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+    let (stream, _) = accepted.expect("a connection");
+    crate::api::drop_when_stuck(&stream);
+    let millis = rustix::net::sockopt::tcp_user_timeout(&stream).expect("the option");
+    assert_eq!(millis, 30_000);
+    drop(client);
+}
