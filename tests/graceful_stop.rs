@@ -177,3 +177,56 @@ fn hup_renders_anew_and_repairs_what_somebody_changed() {
     );
     assert_eq!(kubesup.main_pid(), pid);
 }
+
+/// Every state that a stop can meet; the service's own log says that it is there.
+#[test]
+fn a_stop_in_every_state_ends_with_0_and_leaves_nothing() {
+    let run = "#!/bin/sh\necho up\nexec sleep 1000\n";
+    let states: [(&str, &[(&str, &str)], &str); 6] = [
+        (
+            "before the first valid view",
+            &[("config/app.conf", "{{#if}")],
+            "not accepted",
+        ),
+        (
+            "in init",
+            &[("hooks/init", "#!/bin/sh\nexec sleep 1000\n")],
+            "hook=\"init\"",
+        ),
+        ("running", &[], "main process started"),
+        (
+            "in backoff",
+            &[("hooks/run", "#!/bin/sh\nexit 1\n")],
+            "next start in",
+        ),
+        (
+            "in post-run",
+            &[("hooks/post-run", "#!/bin/sh\ntrap '' TERM\nsleep 1000\n")],
+            "hook=\"post-run\"",
+        ),
+        (
+            "in post-stop of a restart",
+            &[
+                ("hooks/run", "#!/bin/sh\nexit 1\n"),
+                ("hooks/post-stop", "#!/bin/sh\nsleep 1\n"),
+            ],
+            "hook=\"post-stop\"",
+        ),
+    ];
+    for (state, files, sign) in states {
+        let package = demo_package();
+        with_pod(&package, 8).write("hooks/run", run);
+        for (path, text) in files {
+            package.write(path, text);
+        }
+        let mut kubesup = Kubesup::builder()
+            .manifests(package.path())
+            .env("KUBESUP_LOG", "kubesup=debug")
+            .flag("--service-min-backoff-period", "60s")
+            .flag("--service-max-backoff-period", "60s")
+            .start();
+        wait_until(state, || kubesup.log(), |log| log.contains(sign));
+        kubesup.signal(15);
+        assert_eq!(kubesup.wait_exit(), 0, "{state}: {}", kubesup.log());
+    }
+}
