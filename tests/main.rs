@@ -21,6 +21,7 @@ mod graceful_stop;
 mod habitat_package;
 mod history;
 mod http_auth;
+mod lease;
 mod local_mode;
 mod manifests;
 mod peers;
