@@ -15,6 +15,7 @@ pub mod drain;
 pub mod freshness;
 mod gate;
 pub mod identity;
+pub mod lease;
 pub mod patience;
 mod resolver;
 #[cfg(test)]

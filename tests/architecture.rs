@@ -30,7 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     // The shells.
     ("observe", &["world"]),
-    ("cluster", &["world"]),
+    ("cluster", &["lifecycle", "world"]),
     ("manifests", &["files", "world"]),
     ("files", &["package", "plan"]),
     ("process", &[]),
