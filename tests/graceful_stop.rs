@@ -178,11 +178,18 @@ fn hup_renders_anew_and_repairs_what_somebody_changed() {
     assert_eq!(kubesup.main_pid(), pid);
 }
 
+/// A state's name, the files that lead to it, and what the log says when it is reached.
+type State = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
 /// Every state that a stop can meet; the service's own log says that it is there.
 #[test]
 fn a_stop_in_every_state_ends_with_0_and_leaves_nothing() {
     let run = "#!/bin/sh\necho up\nexec sleep 1000\n";
-    let states: [(&str, &[(&str, &str)], &str); 6] = [
+    let states: [State; 6] = [
         (
             "before the first valid view",
             &[("config/app.conf", "{{#if}")],
