@@ -38,9 +38,10 @@ fn broken_and_mended(config_map: &str, bad: Value, reasons: &[&str]) {
     let report = kubesup.wait_readyz("[-]accepted failed (not gating)");
     for reason in reasons.iter().chain([&config_map]) {
         assert!(report.contains(reason), "{reason:?} is not in\n{report}");
-        assert!(
-            kubesup.log().contains(reason),
-            "{reason:?} is not in the log"
+        wait_until(
+            &format!("{reason:?} in the log"),
+            || kubesup.log(),
+            |log| log.contains(reason),
         );
     }
     assert!(report.contains("readyz check passed"), "{report}");

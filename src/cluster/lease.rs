@@ -127,9 +127,9 @@ pub struct Written {
 ///
 /// # RBAC
 ///
-/// rbac: "coordination.k8s.io" leases update
+/// rbac, leader: "coordination.k8s.io" leases update
 ///
-/// rbac: "coordination.k8s.io" leases create
+/// rbac, leader: "coordination.k8s.io" leases create
 ///
 /// `create` is needed only where the manifests do not create the Lease, and cannot be granted by `resourceNames`.
 pub async fn write(
