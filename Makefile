@@ -6,7 +6,7 @@ SHELL := /bin/bash
 host := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 static := RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --target $(host)
 
-.PHONY: help demo build dist test lint format bench
+.PHONY: help demo build dist test soak lint format bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,11 @@ dist: ## the same, smaller and slower to build: target/<host>/dist/kubesup
 test: ## every test; builds Kubernetes' control plane once, into a cache outside the checkout
 	@tests/kubernetes/toolchain.sh
 	KUBESUP_TEST_ASSETS="$$(tests/kubernetes/build.sh)" && export KUBESUP_TEST_ASSETS && cargo test --locked
+
+soak: ## the long forms of the tests: ten minutes, hundreds of rounds, larger models
+	@tests/kubernetes/toolchain.sh
+	KUBESUP_TEST_ASSETS="$$(tests/kubernetes/build.sh)" && export KUBESUP_TEST_ASSETS && \
+	KUBESUP_SOAK=1 cargo test --locked --release
 
 lint: ## formatting and lints, warnings denied
 	cargo fmt --check

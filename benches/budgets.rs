@@ -16,6 +16,7 @@ mod budgets {
     pub mod endpoints;
     pub mod footprint;
     pub mod http;
+    pub mod init;
     pub mod measure;
     pub mod start;
 }
@@ -26,7 +27,7 @@ mod tests {
 }
 
 use budgets::measure::Row;
-use budgets::{bare, edits, endpoints, footprint, http, start};
+use budgets::{bare, edits, endpoints, footprint, http, init, start};
 use tests::support;
 
 /// A part of the table: its name for the command line, and what measures it.
@@ -43,12 +44,13 @@ fn main() {
     }
     // `cargo bench -- NAME` measures only the parts of that name.
     let wanted = words.iter().find(|word| !word.starts_with('-'));
-    let parts: [Part; 6] = [
+    let parts: [Part; 7] = [
         ("footprint", footprint::measure),
         ("start", start::measure),
         ("edits", edits::measure),
         ("http", http::measure),
         ("endpoints", endpoints::measure),
+        ("init", init::measure),
         ("idle", footprint::idle_requests),
     ];
     let chosen = parts

@@ -25,6 +25,8 @@ pub enum Budget {
     TimesCompared(f64),
     /// Of what it is compared with, where more is better.
     AtLeastPartOfCompared(f64),
+    /// For the comparison alone.
+    None,
 }
 
 impl Row {
@@ -38,6 +40,7 @@ impl Row {
             Budget::AtMost(most) => self.measured <= most,
             Budget::TimesCompared(most) => self.ratio() <= most,
             Budget::AtLeastPartOfCompared(least) => self.ratio() >= least,
+            Budget::None => true,
         }
     }
 }
@@ -59,6 +62,7 @@ impl fmt::Display for Row {
             Budget::AtMost(most) => write!(f, "{} {unit}", figure(most))?,
             Budget::TimesCompared(most) => write!(f, "ratio {most} at most")?,
             Budget::AtLeastPartOfCompared(least) => write!(f, "ratio {least} at least")?,
+            Budget::None => return write!(f, "– | |"),
         }
         write!(f, " | {} |", if self.is_kept() { "kept" } else { "MISSED" })
     }
