@@ -113,7 +113,7 @@ pub struct Settings {
     pub health_check_start_delay: Duration,
     /// What failed checks mean.
     pub on_health_failure: OnHealthFailure,
-    /// How long the `init` hook may take; `None`: no limit.
+    /// How long the `init` and `install` hooks may take; `None`: no limit.
     pub init_timeout: Option<Duration>,
     /// How long the program serves on after its endpoints are gone.
     pub drain_linger: Duration,

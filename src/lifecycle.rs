@@ -367,7 +367,7 @@ pub struct Policy {
     pub stop_signal: Option<i32>,
     /// Signals that the program gets as others.
     pub rewrite: RewriteSignals,
-    /// How long `init` may take; `None`: no limit.
+    /// How long `init` and `install` may take; `None`: no limit.
     pub init_timeout: Option<Duration>,
     /// What checks the health.
     pub check: CheckKind,

@@ -1,5 +1,7 @@
 //! Hooks that misbehave: the service goes on, and nothing is left of them.
 
+mod contract;
+
 use crate::support::kubesup::Kubesup;
 use crate::support::package::{Folder, demo_package};
 use crate::support::wait_until;

@@ -313,7 +313,7 @@ pub(super) struct PackageSource {
     /// Where plan files come from instead.
     pub(super) config_from: Option<PathBuf>,
     pub(super) command: Vec<OsString>,
-    /// The environment that the hooks of an installed package build on.
+    /// The environment that the package's own builds on.
     pub(super) environment: BTreeMap<String, String>,
 }
 
@@ -324,7 +324,8 @@ impl PackageSource {
             None => Package::default(),
             Some(path) => read(path)?,
         };
-        if package.facts.installed {
+        // A plan without an environment of its own has nothing to complete.
+        if package.facts.installed || !package.facts.env.is_empty() {
             environment::inherit(&mut package.facts.env, &self.environment);
         }
         if let Some(path) = &self.config_from {

@@ -154,5 +154,24 @@ mod tests {
         assert_eq!(checks.next, Some(interval));
         checks.schedule(Duration::ZERO, Health::Critical, interval, &mut jitter);
         assert_eq!(checks.next, Some(SOON));
+        let short = Duration::from_secs(10);
+        checks.schedule(Duration::ZERO, Health::Warning, short, &mut jitter);
+        assert_eq!(checks.next, Some(short), "not later than otherwise");
+    }
+
+    /// Habitat panics on an interval of none.
+    #[test]
+    fn the_splay_is_anywhere_in_the_interval_and_none_of_it_is_no_pause() {
+        let interval = Duration::from_secs(60);
+        let splay = |seed, interval| {
+            let mut checks = HealthChecks::begin(Duration::ZERO);
+            checks.schedule(Duration::ZERO, Health::Ok, interval, &mut Jitter::new(seed));
+            checks.next.expect("a next one")
+        };
+        let (early, late): (Vec<_>, Vec<_>) = (0..100)
+            .map(|seed| splay(seed, interval))
+            .partition(|next| *next < interval / 2);
+        assert!(early.len() > 20 && late.len() > 20, "{early:?} {late:?}");
+        assert_eq!(splay(1, Duration::ZERO), Duration::ZERO);
     }
 }

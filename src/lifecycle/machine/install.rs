@@ -30,7 +30,8 @@ impl Lifecycle {
         }
         self.install.again_at = None;
         if self.has_hook(Job::Install) && !self.install.done {
-            self.begin(Job::Install, None, now, commands);
+            let kill_at = self.policy.init_timeout.map(|time| now.mono + time);
+            self.begin(Job::Install, kill_at, now, commands);
         } else {
             self.start(now, commands);
         }

@@ -428,6 +428,37 @@ fn hooks_of_a_run_end_with_it_and_their_results_mean_nothing_to_the_next() {
 }
 
 #[test]
+fn each_hook_that_runs_at_a_stop_is_stopped_too() {
+    let all = |config| {
+        [
+            RUN,
+            config,
+            RECONFIGURE,
+            FILE_UPDATED,
+            ("hooks/health-check", ""),
+            ("hooks/post-run", ""),
+        ]
+    };
+    let mut life = Life::new(policy());
+    life.rendered(&all(CONFIG_1));
+    life.rendered(&all(CONFIG_2));
+    life.feed(Event::FilesUpdated);
+    let mut words = life.stop();
+    words.sort();
+    assert_eq!(
+        words,
+        [
+            "kill file-updated",
+            "kill health-check",
+            "kill post-run",
+            "kill reconfigure",
+            "signal run 15"
+        ]
+    );
+    assert_eq!(life.ended(Job::PostRun, 137), [""; 0], "not tried again");
+}
+
+#[test]
 fn changed_service_files_run_their_hook_once_each_and_one_at_a_time() {
     let mut life = Life::new(policy());
     life.rendered(&[RUN, FILE_UPDATED]);
@@ -589,6 +620,19 @@ fn an_init_that_takes_too_long_is_killed_and_counts_as_failed() {
     assert_eq!(life.now, 5 * S);
     assert_eq!(life.ended(Job::Init, 137), [""; 0]);
     assert_eq!(life.machine.status().phase, Phase::BackingOff);
+}
+
+#[test]
+fn an_install_that_takes_too_long_is_killed_and_tried_again() {
+    let mut life = Life::new(Policy {
+        init_timeout: Some(5 * S),
+        ..policy()
+    });
+    assert_eq!(life.rendered(&[RUN, INSTALL]), ["start install"]);
+    assert_eq!(life.next(), ["kill install"]);
+    assert_eq!(life.now, 5 * S);
+    assert_eq!(life.ended(Job::Install, 137), [""; 0]);
+    assert_eq!(life.next(), ["start install"]);
 }
 
 #[test]

@@ -60,6 +60,10 @@ pub(super) fn read(directory: &Path) -> (Facts, Vec<DirectoryError>) {
         });
         facts.env = composed;
         problems.extend(more);
+    } else {
+        let (given, more) = environment::of_plan(&files);
+        facts.env = given;
+        problems.extend(more);
     }
     errors.extend(
         problems

@@ -64,6 +64,19 @@ pub fn compose(input: &Input<'_>) -> (BTreeMap<String, String>, Vec<Problem>) {
     (environment, problems)
 }
 
+/// The environment that a plan's own files say, as they are: a plan is installed nowhere and has no dependencies.
+pub fn of_plan(files: &Metafiles) -> (BTreeMap<String, String>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut environment = variables(files, "RUNTIME_ENVIRONMENT", &mut problems);
+    environment.remove(PATH);
+    environment.extend(variables(files, "RUNTIME_ENVIRONMENT_PATHS", &mut problems));
+    let path = files.get("RUNTIME_PATH").map(|text| text.trim());
+    if let Some(path) = path.filter(|path| !path.is_empty()) {
+        environment.insert(PATH.to_owned(), path.to_owned());
+    }
+    (environment, problems)
+}
+
 /// Completes the package's environment with the supervisor's: its `PATH` comes after the package's, and its
 /// `SSL_CERT_FILE` wins.
 pub fn inherit(environment: &mut BTreeMap<String, String>, inherited: &BTreeMap<String, String>) {
@@ -169,6 +182,13 @@ mod tests {
         Ident::parse(text).unwrap()
     }
 
+    fn variables_of(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect()
+    }
+
     struct Given {
         files: Metafiles,
         root: &'static str,
@@ -268,28 +288,38 @@ mod tests {
 
     #[test]
     fn the_supervisors_path_comes_last_and_its_certificates_win() {
-        let inherited = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-            pairs
-                .iter()
-                .map(|(name, value)| ((*name).into(), (*value).into()))
-                .collect()
-        };
-        let package = inherited(&[("PATH", "/p"), ("SSL_CERT_FILE", "/package"), ("X", "1")]);
+        let package = variables_of(&[("PATH", "/p"), ("SSL_CERT_FILE", "/package"), ("X", "1")]);
         let mut environment = package.clone();
         inherit(
             &mut environment,
-            &inherited(&[("PATH", "/usr/bin"), ("SSL_CERT_FILE", "/mine"), ("X", "2")]),
+            &variables_of(&[("PATH", "/usr/bin"), ("SSL_CERT_FILE", "/mine"), ("X", "2")]),
         );
         assert_eq!(
             environment,
-            inherited(&[("PATH", "/p:/usr/bin"), ("X", "1")])
+            variables_of(&[("PATH", "/p:/usr/bin"), ("X", "1")])
         );
         let mut environment = package.clone();
         inherit(&mut environment, &BTreeMap::new());
         assert_eq!(environment, package);
         let mut environment = BTreeMap::new();
-        inherit(&mut environment, &inherited(&[("PATH", "/usr/bin")]));
+        inherit(&mut environment, &variables_of(&[("PATH", "/usr/bin")]));
         assert_eq!(environment["PATH"], "/usr/bin");
+    }
+
+    #[test]
+    fn a_plan_has_what_its_files_say_as_it_is() {
+        let files = [
+            ("RUNTIME_ENVIRONMENT", "A=/hab/x\nPATH=/old\n"),
+            ("RUNTIME_ENVIRONMENT_PATHS", "B=/hab/y\n"),
+        ];
+        let (environment, problems) = of_plan(&given(&files).files);
+        assert_eq!(problems, []);
+        assert_eq!(
+            environment,
+            variables_of(&[("A", "/hab/x"), ("B", "/hab/y")])
+        );
+        let (environment, _) = of_plan(&given(&[("RUNTIME_PATH", "/p/bin:/q\n")]).files);
+        assert_eq!(environment, variables_of(&[("PATH", "/p/bin:/q")]));
     }
 
     #[test]
