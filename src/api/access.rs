@@ -84,23 +84,20 @@ impl fmt::Debug for Access {
 
 /// Lets through what may pass, and answers 401 to the rest: without a body and a challenge, as Habitat does.
 pub(super) async fn gate(
-    State(access): State<Arc<Option<Access>>>,
+    State(access): State<Arc<Access>>,
     request: Request,
     next: Next,
 ) -> Answer {
     let path = request.uri().path();
-    match access.as_ref() {
-        Some(access) if !OPEN.contains(&path) && !access.permits(request.headers()) => {
-            if reply::is_own(path) {
-                reply::error(
-                    StatusCode::UNAUTHORIZED,
-                    "the Authorization header is not `Bearer` and the gateway's token",
-                )
-            } else {
-                reply::empty(StatusCode::UNAUTHORIZED)
-            }
-        }
-        _ => next.run(request).await,
+    if OPEN.contains(&path) || access.permits(request.headers()) {
+        next.run(request).await
+    } else if reply::is_own(path) {
+        reply::error(
+            StatusCode::UNAUTHORIZED,
+            "the Authorization header is not `Bearer` and the gateway's token",
+        )
+    } else {
+        reply::empty(StatusCode::UNAUTHORIZED)
     }
 }
 

@@ -64,15 +64,14 @@ pub(super) fn router(answers: Arc<Answers>, access: Option<Access>) -> Router {
         }
     }
     let metrics = answers.metrics.clone();
-    router
-        .fallback(nowhere)
-        .with_state(answers)
-        .layer(middleware::from_fn_with_state(
-            Arc::new(access),
-            access::gate,
-        ))
-        // Outermost: what is refused is counted too.
-        .layer(middleware::from_fn_with_state(metrics, telemetry::measure))
+    let mut router = router.fallback(nowhere).with_state(answers);
+    // A layer costs a twentieth of an answer: without a token there is none.
+    if let Some(access) = access {
+        let gate = middleware::from_fn_with_state(Arc::new(access), access::gate);
+        router = router.layer(gate);
+    }
+    // Outermost: what is refused is counted too.
+    router.layer(middleware::from_fn_with_state(metrics, telemetry::measure))
 }
 
 /// One of Habitat's resources: 405 without a body for all but GET, HEAD included.

@@ -120,12 +120,23 @@ impl Fold {
             settings: self.settings.clone(),
             problems,
             troubles: self.troubles.clone(),
-            warnings: match &self.pod {
-                PodState::Present(present) => present.warnings.clone(),
-                _ => Vec::new(),
-            },
+            warnings: self.warnings(),
             departing: self.departing(),
         }
+    }
+
+    /// What is set but has no effect, one line each.
+    fn warnings(&self) -> Vec<String> {
+        let of_pod = match &self.pod {
+            PodState::Present(present) => present.warnings.clone(),
+            _ => Vec::new(),
+        };
+        let has_binds = |settings: &Arc<Settings>| !settings.binds.is_empty();
+        let binds = self.settings.as_ref().is_some_and(has_binds).then(|| {
+            "bind: binds are shown but not resolved yet: `bind` is empty in templates, and nothing waits for them"
+                .to_owned()
+        });
+        of_pod.into_iter().chain(binds).collect()
     }
 
     fn apply_pods(&mut self, delta: Delta<Pod>) {
@@ -628,6 +639,21 @@ mod tests {
             fold.view().world.expect("a world").members.len(),
             3,
             "peers are still followed"
+        );
+    }
+
+    #[test]
+    fn binds_without_an_effect_are_a_warning() {
+        let mut fold = complete();
+        assert_eq!(fold.view().warnings, Vec::<String>::new());
+        fold.apply(pods(
+            "u1",
+            json!({"kubesup.dev/config": "a", "kubesup.dev/bind": "db:pg"}),
+        ));
+        let warnings = fold.view().warnings;
+        assert!(
+            warnings.len() == 1 && warnings[0].contains("not resolved yet"),
+            "{warnings:?}"
         );
     }
 
