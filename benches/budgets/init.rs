@@ -45,7 +45,6 @@ impl Init {
                     "--name",
                     "bench",
                     "--once",
-                    "true",
                     "--listen-http",
                     "none",
                     "--root",
