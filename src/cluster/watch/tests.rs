@@ -1,7 +1,9 @@
 //! The watches against a scripted API server: what it does on each line, and what the world hears of it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use kube::Client;
 use serde_json::{Value, json};
 
 use super::*;
@@ -110,15 +112,27 @@ async fn script<F: Future<Output = ()>>(
 ) {
     let server = Server::start().await;
     let connection = server.connect(impatience()).await;
-    script_on(keys, server, connection, script).await;
+    beside(keys, connection, |world| script(server, world)).await;
 }
 
-/// The same on a connection of the test's own.
-async fn script_on<F: Future<Output = ()>>(
+/// The same where there is no server yet: the script has its address, and a client for plain calls to it.
+async fn script_in_an_outage<F: Future<Output = ()>>(
+    patience: Patience,
+    script: impl FnOnce(SocketAddr, Client, World) -> F,
+) {
+    let server = Server::start().await;
+    let (address, connection) = (server.address, server.connect(patience).await);
+    drop(server);
+    let plain = connection.client();
+    let keys = [config_map_key()];
+    beside(&keys, connection, |world| script(address, plain, world)).await;
+}
+
+/// Runs the watches of `keys` on a connection, beside the script.
+async fn beside<F: Future<Output = ()>>(
     keys: &[WatchKey],
-    server: Server,
     connection: Connection,
-    script: impl FnOnce(Server, World) -> F,
+    script: impl FnOnce(World) -> F,
 ) {
     let identity = Identity {
         namespace: "shop".into(),
@@ -144,7 +158,7 @@ async fn script_on<F: Future<Output = ()>>(
         shutdown.clone(),
     );
     tokio::select! {
-        () = script(server, world) => {}
+        () = script(world) => {}
         () = watches => assert!(shutdown.is_cancelled(), "the watches ended"),
     }
 }
@@ -592,66 +606,45 @@ const FOR_EVER: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn an_answer_to_anybody_ends_the_pauses_of_those_who_could_not_reach_the_server() {
-    let server = Server::start().await;
-    let address = server.address;
     let patience = Patience {
         backoff: FOR_EVER..=FOR_EVER,
         ..impatience()
     };
-    let connection = server.connect(patience).await;
-    let plain = connection.client();
-    drop(server);
-    let nobody = Server::start().await;
-    script_on(
-        &[config_map_key()],
-        nobody,
-        connection,
-        |_, mut world| async move {
-            world.hears_trouble("connection refused").await;
-            let server = Server::at(address).await;
-            let version = async { plain.apiserver_version().await.is_ok() };
-            let (_, call) = tokio::join!(version, async {
-                server.call().await.refuse(404).await;
-                server.list("configmaps").await
-            });
-            call.items(&[]).await;
-            assert_eq!(world.hears().await, "reset ");
-        },
-    )
+    script_in_an_outage(patience, |address, plain, mut world| async move {
+        world.hears_trouble("connection refused").await;
+        let server = Server::at(address).await;
+        let version = async { plain.apiserver_version().await.is_ok() };
+        let (_, call) = tokio::join!(version, async {
+            server.call().await.refuse(404).await;
+            server.list("configmaps").await
+        });
+        call.items(&[]).await;
+        assert_eq!(world.hears().await, "reset ");
+    })
     .await;
 }
 
 #[tokio::test]
 async fn an_outage_does_not_lengthen_the_pauses_after_it() {
-    let server = Server::start().await;
-    let address = server.address;
     let patience = Patience {
         backoff: Duration::from_millis(20)..=FOR_EVER,
         ..impatience()
     };
-    let connection = server.connect(patience).await;
-    drop(server);
-    let nobody = Server::start().await;
-    script_on(
-        &[config_map_key()],
-        nobody,
-        connection,
-        |_, mut world| async move {
-            world
-                .fresh(&config_map_key(), |watch| watch.errors >= 5)
-                .await;
-            let server = Server::at(address).await;
-            server.list("configmaps").await.refuse(403).await;
-            let refused = tokio::time::Instant::now();
-            server.list("configmaps").await.items(&[]).await;
-            // Five failures are followed by 640 ms, give or take a fifth; a first one by 20 ms.
-            assert!(
-                refused.elapsed() < Duration::from_millis(400),
-                "{:?}",
-                refused.elapsed()
-            );
-            world.hears_trouble("connection refused").await;
-        },
-    )
+    script_in_an_outage(patience, |address, _, mut world| async move {
+        world
+            .fresh(&config_map_key(), |watch| watch.errors >= 5)
+            .await;
+        let server = Server::at(address).await;
+        server.list("configmaps").await.refuse(403).await;
+        let refused = tokio::time::Instant::now();
+        server.list("configmaps").await.items(&[]).await;
+        // Five failures are followed by 640 ms, give or take a fifth; a first one by 20 ms.
+        assert!(
+            refused.elapsed() < Duration::from_millis(400),
+            "{:?}",
+            refused.elapsed()
+        );
+        world.hears_trouble("connection refused").await;
+    })
     .await;
 }
