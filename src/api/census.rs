@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::package::taint::REDACTED;
 use crate::snapshot::Service;
 use crate::template::context::{self, Member};
+use crate::world::Sensitivity;
 
 /// The whole answer. The names and their order are the contract's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -122,7 +124,7 @@ impl<'a> Census<'a> {
             population,
             update_leader_id: None,
             changed_service_files: Vec::new(),
-            service_files: BTreeMap::new(),
+            service_files: service_files(service),
         };
         Census {
             changed: false,
@@ -133,9 +135,27 @@ impl<'a> Census<'a> {
             last_election_update_counter: 0,
             last_membership_counter: 0,
             last_service_config_counter: service.incarnation,
-            last_service_file_counter: 0,
+            last_service_file_counter: service.file_incarnations.values().sum(),
         }
     }
+}
+
+/// The service files in force. What a Secret holds is not told.
+fn service_files(service: &Service) -> BTreeMap<String, ServiceFile> {
+    let shown = |(name, file): (&String, &crate::world::ServiceFile)| {
+        let body = match file.sensitivity {
+            Sensitivity::Public => file.content.clone(),
+            Sensitivity::Secret => REDACTED.as_bytes().to_vec(),
+        };
+        let incarnation = service.file_incarnations.get(name).copied();
+        let shown = ServiceFile {
+            filename: name.clone(),
+            incarnation: incarnation.unwrap_or_default(),
+            body,
+        };
+        (name.clone(), shown)
+    };
+    service.world.files.iter().map(shown).collect()
 }
 
 /// What the context of templates is made from, for what the answers share with it.
