@@ -4,6 +4,7 @@
 mod config;
 mod gateway;
 mod install;
+mod last_words;
 mod offline;
 mod pkg_ident;
 mod render;
@@ -32,6 +33,7 @@ use crate::world::{Fold, View};
 use crate::{api, observe};
 pub use config::config;
 pub use install::install;
+pub use last_words::{last_words, variable_name};
 pub use render::render;
 use source::{Feeds, PackageSource, Source};
 
