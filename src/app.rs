@@ -3,6 +3,7 @@
 
 mod config;
 mod gateway;
+mod inspect;
 mod install;
 mod offline;
 mod pkg_ident;
@@ -31,6 +32,7 @@ use crate::supervisor::{self, Base, Dependencies, Reports};
 use crate::world::{Fold, View};
 use crate::{api, observe};
 pub use config::config;
+pub use inspect::{check, rbac};
 pub use install::install;
 pub use render::render;
 use source::{Feeds, PackageSource, Source};
