@@ -3,6 +3,7 @@
 
 mod config;
 mod gateway;
+mod inspect;
 mod install;
 mod last_words;
 mod offline;
@@ -32,6 +33,7 @@ use crate::supervisor::{self, Base, Dependencies, Reports};
 use crate::world::{Fold, View};
 use crate::{api, observe};
 pub use config::config;
+pub use inspect::{check, rbac};
 pub use install::install;
 pub use last_words::{last_words, variable_name};
 pub use render::render;

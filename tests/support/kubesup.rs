@@ -332,6 +332,31 @@ pub fn binary() -> PathBuf {
 }
 
 /// Asks any HTTP server: status and body.
+/// What a command left that ends by itself.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub log: String,
+}
+
+/// A command of kubesup with an environment of its own, to its end.
+pub fn command(words: &[&str], environment: &[(&str, &str)]) -> Outcome {
+    let output = Command::new(binary())
+        .args(words)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .expect("kubesup");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Outcome {
+        code: output.status.code(),
+        stdout: text(&output.stdout),
+        log: text(&output.stderr),
+    }
+}
+
 pub fn http_get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
     http_get_as(address, path, "*/*")
 }
