@@ -13,6 +13,7 @@
 mod api_outage;
 mod architecture;
 mod bad_config;
+mod binds;
 mod configuration;
 mod demo;
 mod drain;

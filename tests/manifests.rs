@@ -115,9 +115,32 @@ fn secrets_are_granted_by_the_component_for_them_and_by_nothing_else() {
 }
 
 #[test]
+fn binds_are_granted_by_the_component_for_them_and_services_by_nothing_else() {
+    let documented = documented("/// rbac, bind:");
+    assert_eq!(documented.len(), 2, "{documented:?}");
+    assert_eq!(granted("manifests/binds"), documented);
+    let all = documents("manifests/binds");
+    let rules = all
+        .iter()
+        .filter(|document| document["kind"] == "Role")
+        .flat_map(|role| role["rules"].as_array().expect("rules"));
+    for rule in rules.filter(|rule| rule["resources"][0] == "services") {
+        assert!(
+            rule["resourceNames"].is_array(),
+            "never a namespace's Services"
+        );
+    }
+}
+
+#[test]
 fn the_api_server_takes_the_base_and_the_demo_as_they_are() {
     let namespace = Namespace::new(ApiServer::shared());
-    for folder in ["manifests/base", "manifests/secrets", "examples/demo"] {
+    for folder in [
+        "manifests/base",
+        "manifests/secrets",
+        "manifests/binds",
+        "examples/demo",
+    ] {
         let all = documents(folder);
         let objects = all.into_iter().filter(|document| {
             !["Kustomization", "Component"]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
+use super::binds::Bound;
 use super::config_map::{Watched, content, secret_content};
 use super::members::{self, Slice};
 use super::{
@@ -24,6 +25,7 @@ pub struct Fold {
     slices: BTreeMap<String, BTreeMap<String, Slice>>,
     config_maps: BTreeMap<String, Watched>,
     secrets: BTreeMap<String, Watched>,
+    bound: Bound,
     troubles: BTreeMap<WatchKey, String>,
     /// The newest complete world; shared, so that an unchanged one is the same `Arc`.
     world: Option<Arc<World>>,
@@ -61,6 +63,7 @@ impl Fold {
             slices: BTreeMap::new(),
             config_maps: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            bound: Bound::default(),
             troubles: BTreeMap::new(),
             world: None,
             settings: None,
@@ -74,6 +77,8 @@ impl Fold {
             Observation::EndpointSlices { service, delta } => self.apply_slices(service, delta),
             Observation::ConfigMaps { name, delta } => self.apply_config_map(name, delta),
             Observation::Secrets { name, delta } => self.apply_secret(name, delta),
+            Observation::BoundSlices { watch, delta } => self.bound.apply_slices(watch, delta),
+            Observation::BoundServices { watch, delta } => self.bound.apply_service(watch, delta),
             Observation::Trouble {
                 watch,
                 problem: Some(problem),
@@ -103,6 +108,7 @@ impl Fold {
                     }),
             );
             wanted.extend(references(settings).map(|(kind, object)| watch(kind, object)));
+            wanted.extend(Bound::wanted(&settings.binds, &self.identity.namespace));
         }
         wanted
     }
@@ -120,23 +126,12 @@ impl Fold {
             settings: self.settings.clone(),
             problems,
             troubles: self.troubles.clone(),
-            warnings: self.warnings(),
+            warnings: match &self.pod {
+                PodState::Present(present) => present.warnings.clone(),
+                _ => Vec::new(),
+            },
             departing: self.departing(),
         }
-    }
-
-    /// What is set but has no effect, one line each.
-    fn warnings(&self) -> Vec<String> {
-        let of_pod = match &self.pod {
-            PodState::Present(present) => present.warnings.clone(),
-            _ => Vec::new(),
-        };
-        let has_binds = |settings: &Arc<Settings>| !settings.binds.is_empty();
-        let binds = self.settings.as_ref().is_some_and(has_binds).then(|| {
-            "bind: binds are shown but not resolved yet: `bind` is empty in templates, and nothing waits for them"
-                .to_owned()
-        });
-        of_pod.into_iter().chain(binds).collect()
     }
 
     fn apply_pods(&mut self, delta: Delta<Pod>) {
@@ -251,6 +246,7 @@ impl Fold {
                 service: service.clone(),
             })
         });
+        self.bound.retain(&wanted);
         self.troubles.retain(|watch, _| wanted.contains(watch));
     }
 
@@ -306,6 +302,13 @@ impl Fold {
         config.extend(self.documents(&settings.secrets, Kind::Secret, problems));
         let overlay = self.overlay(&settings, problems);
         let files = self.files(&settings, problems);
+        let binds = self.bound.groups(
+            &settings.binds,
+            &present.own,
+            &self.identity.namespace,
+            &self.troubles,
+            problems,
+        );
         // What went away while in use is a problem, but no reason to stop following the rest.
         let complete =
             problems.is_empty() || (self.world.is_some() && self.everything_has_content(&settings));
@@ -320,6 +323,7 @@ impl Fold {
             config,
             overlay,
             files,
+            binds,
         })
     }
 

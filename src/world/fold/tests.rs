@@ -126,21 +126,6 @@ fn a_config_map_deleted_while_in_use_is_a_problem_and_its_content_stays() {
 }
 
 #[test]
-fn binds_without_an_effect_are_a_warning() {
-    let mut fold = complete();
-    assert_eq!(fold.view().warnings, Vec::<String>::new());
-    fold.apply(pods(
-        "u1",
-        json!({"kubesup.dev/config": "a", "kubesup.dev/bind": "db:pg"}),
-    ));
-    let warnings = fold.view().warnings;
-    assert!(
-        warnings.len() == 1 && warnings[0].contains("not resolved yet"),
-        "{warnings:?}"
-    );
-}
-
-#[test]
 fn a_relist_with_equal_data_gives_the_same_world() {
     let mut fold = complete();
     let before = fold.view().world.expect("a world");
