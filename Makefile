@@ -2,14 +2,15 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-# The C library goes into the binary too: it runs in an empty image.
+# The C library goes into the binary too: it runs in an empty image. Where the sources are is no part of the binary.
 host := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-static := RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --target $(host)
+cargo_home := $(or $(CARGO_HOME),$(HOME)/.cargo)
+static := RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$(cargo_home)=/cargo --remap-path-prefix=$(CURDIR)=/src" cargo build --locked --target $(host)
 
-.PHONY: help demo build dist test soak lint format bench
+.PHONY: help demo build dist demo-program image test test-node soak lint format bench
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## the demo, here, without a cluster
 	cargo run --locked -- run -f examples/demo
@@ -20,9 +21,20 @@ build: ## the static binary: target/<host>/release/kubesup
 dist: ## the same, smaller and slower to build: target/<host>/dist/kubesup
 	$(static) --profile dist
 
+demo-program: ## the demo's program, static: target/<host>/release/examples/demo
+	$(static) --release --example demo
+
+image: build demo-program ## OCI archives of kubesup and of the demo, and the SBOM, in target/image; no daemon
+	image/make.sh target/$(host)/release target/image
+
 test: ## every test; builds Kubernetes' control plane once, into a cache outside the checkout
 	@tests/kubernetes/toolchain.sh
-	KUBESUP_TEST_ASSETS="$$(tests/kubernetes/build.sh)" && export KUBESUP_TEST_ASSETS && cargo test --locked
+	KUBESUP_TEST_ASSETS="$$(tests/kubernetes/build.sh)" && export KUBESUP_TEST_ASSETS && \
+	KUBECTL="$$(tests/kubernetes/kubectl.sh)" && export KUBECTL && cargo test --locked
+
+test-node: build demo-program ## the tests on a real node (containerd, kubelet, kube-proxy); root, installs with apt-get what is missing
+	@tests/kubernetes/toolchain.sh
+	tests/node/run.sh target/$(host)/release
 
 soak: ## the long forms of the tests: ten minutes, hundreds of rounds, larger models
 	@tests/kubernetes/toolchain.sh

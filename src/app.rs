@@ -3,6 +3,7 @@
 
 mod config;
 mod gateway;
+mod install;
 mod offline;
 mod pkg_ident;
 mod render;
@@ -30,6 +31,7 @@ use crate::supervisor::{self, Base, Dependencies, Reports};
 use crate::world::{Fold, View};
 use crate::{api, observe};
 pub use config::config;
+pub use install::install;
 pub use render::render;
 use source::{Feeds, PackageSource, Source};
 

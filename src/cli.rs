@@ -2,10 +2,12 @@
 
 pub mod config;
 mod habitat;
+mod install;
 pub mod render;
 pub mod run;
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 
@@ -20,6 +22,8 @@ pub enum Invocation {
     Config(Box<config::Arguments>),
     /// Render into a directory and end.
     Render(Box<render::Arguments>),
+    /// Copy kubesup into this directory and end.
+    Install(PathBuf),
     /// Print this and end: help or version.
     Print(String),
 }
@@ -37,6 +41,7 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, Vec<String>> {
             Some(("render", matches)) => {
                 render::arguments(matches).map(|arguments| Invocation::Render(Box::new(arguments)))
             }
+            Some(("install", matches)) => Ok(Invocation::Install(install::directory(matches))),
             _ => Err(vec![
                 "a command is missing; try kubesup run --help".to_owned(),
             ]),
@@ -77,6 +82,7 @@ fn command() -> clap::Command {
         .subcommand(run::command())
         .subcommand(render::command())
         .subcommand(config::command())
+        .subcommand(install::command())
 }
 
 /// clap reports the first unknown flag only; here all are found, with suggestions, and left out of the rest.

@@ -113,6 +113,8 @@ pub struct Settings {
     pub health_check_start_delay: Duration,
     /// What failed checks mean.
     pub on_health_failure: OnHealthFailure,
+    /// How long the `post-run` hook may take; `None`: no limit.
+    pub post_run_timeout: Option<Duration>,
     /// How long the `init` and `install` hooks may take; `None`: no limit.
     pub init_timeout: Option<Duration>,
     /// How long the program serves on after its endpoints are gone.
@@ -233,6 +235,7 @@ impl Settings {
                 Key::OnHealthFailure,
                 format!("{:?}", self.on_health_failure).to_lowercase(),
             ),
+            (Key::PostRunTimeout, format!("{:?}", self.post_run_timeout)),
             (Key::InitTimeout, format!("{:?}", self.init_timeout)),
             (Key::DrainLinger, format!("{:?}", self.drain_linger)),
             (Key::DrainMax, format!("{:?}", self.drain_max)),

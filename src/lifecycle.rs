@@ -367,6 +367,8 @@ pub struct Policy {
     pub stop_signal: Option<i32>,
     /// Signals that the program gets as others.
     pub rewrite: RewriteSignals,
+    /// How long `post-run` may take; `None`: no limit.
+    pub post_run_timeout: Option<Duration>,
     /// How long `init` and `install` may take; `None`: no limit.
     pub init_timeout: Option<Duration>,
     /// What checks the health.

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
             start_log(&surroundings);
             ("config", app::config(&arguments, &surroundings).map(|()| 0))
         }
+        Ok(Invocation::Install(directory)) => ("install", app::install(&directory).map(|_| 0)),
         Err(problems) => {
             let command = arguments.get(1).and_then(|command| command.to_str());
             (

@@ -1,6 +1,7 @@
 //! Owns the one value that readers see: what was observed, what is in force and how the service does, at one moment.
 //! The supervisor replaces it; the HTTP API reads it. No logic.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -64,6 +65,8 @@ pub struct Service {
     pub shown: Option<serde_json::Value>,
     /// Counts accepted configurations, from 1.
     pub incarnation: u64,
+    /// How often each service file has had another content, from 1.
+    pub file_incarnations: BTreeMap<String, u64>,
     /// Files and directories of the service.
     pub paths: Paths,
 }

@@ -507,6 +507,7 @@ fn policy(
             .and_then(|facts| facts.shutdown_signal.as_deref())
             .and_then(resolve::parse_signal),
         rewrite: settings.rewrite_signal.clone(),
+        post_run_timeout: settings.post_run_timeout,
         init_timeout: settings.init_timeout,
         check: if settings.health_check.is_some() {
             CheckKind::Setting

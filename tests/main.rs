@@ -10,6 +10,7 @@
     reason = "a test that finds something else than it expects is to fail, also in its support"
 )]
 
+mod admission;
 mod api_outage;
 mod architecture;
 mod bad_config;
@@ -25,6 +26,9 @@ mod health;
 mod history;
 mod hooks;
 mod http_auth;
+mod image;
+mod install;
+mod kustomize;
 mod lease;
 mod local_mode;
 mod manifests;

@@ -133,12 +133,61 @@ fn binds_are_granted_by_the_component_for_them_and_services_by_nothing_else() {
 }
 
 #[test]
+fn each_component_grants_what_its_feature_uses_and_no_more() {
+    for (component, granted_rules) in [
+        (
+            "leader",
+            &["\"coordination.k8s.io\" leases list,watch,update"][..],
+        ),
+        ("role-label", &["\"\" pods patch"]),
+        ("readiness-gate", &["\"\" pods/status patch"]),
+        ("events", &["\"events.k8s.io\" events create,patch"]),
+    ] {
+        let folder = format!("manifests/{component}");
+        let expected = granted_rules.iter().map(|rule| (*rule).to_owned());
+        assert_eq!(granted(&folder), expected.collect(), "{component}");
+    }
+}
+
+#[test]
+fn what_a_leader_writes_is_granted_but_for_creating_the_lease_which_is_there() {
+    let mut verbs = BTreeSet::new();
+    for rule in documented("/// rbac, leader:") {
+        let words: Vec<&str> = rule.split(' ').collect();
+        assert_eq!(words[..2], ["\"coordination.k8s.io\"", "leases"], "{rule}");
+        verbs.extend(words[2].split(',').map(str::to_owned));
+    }
+    assert!(verbs.remove("create"), "{verbs:?}");
+    assert!(verbs.contains("update"), "{verbs:?}");
+    let allowed = ["list", "watch", "update"];
+    assert!(
+        verbs.iter().all(|verb| allowed.contains(&verb.as_str())),
+        "{verbs:?}"
+    );
+    let objects = documents("manifests/leader");
+    let find = |kind: &str| {
+        objects
+            .iter()
+            .find(|object| object["kind"] == kind)
+            .expect("an object")
+    };
+    let lease = find("Lease")["metadata"]["name"].as_str().expect("a name");
+    assert_eq!(
+        find("Role")["rules"][0]["resourceNames"],
+        serde_json::json!([lease]),
+        "never a namespace's Leases"
+    );
+}
+
+#[test]
 fn the_api_server_takes_the_base_and_the_demo_as_they_are() {
     let namespace = Namespace::new(ApiServer::shared());
     for folder in [
         "manifests/base",
         "manifests/secrets",
         "manifests/binds",
+        "manifests/leader",
+        "manifests/events",
         "examples/demo",
     ] {
         let all = documents(folder);

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use k8s_openapi::api::core::v1::Secret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::api_server::ApiServer;
 use crate::support::kubesup::{Builder, Kubesup};
@@ -141,6 +141,15 @@ fn a_secret_is_written_over_the_config_map_and_its_content_is_never_shown() {
         assert!(!kubesup.get(path).1.contains("hunter2"), "{path}");
     }
     assert!(!kubesup.log().contains("hunter2"), "{}", kubesup.log());
+    let bytes = |text: &str| json!(text.as_bytes());
+    let census: Value = serde_json::from_str(&kubesup.get("/census").1).expect("json");
+    assert_eq!(
+        census["census_groups"]["demo.default"]["service_files"],
+        json!({
+            "ca.pem": {"filename": "ca.pem", "incarnation": 1, "body": bytes("public")},
+            "tls.key": {"filename": "tls.key", "incarnation": 2, "body": bytes("<redacted>")},
+        })
+    );
 
     namespace.delete::<Secret>("demo-tls");
     let place = format!("Secret {}/demo-tls does not exist", namespace.name);

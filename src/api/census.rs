@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::package::taint::REDACTED;
 use crate::snapshot::Service;
 use crate::template::context::{self, Member};
-use crate::world::BoundGroup;
+use crate::world::{BoundGroup, Sensitivity};
 
 /// The whole answer. The names and their order are the contract's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -123,7 +124,7 @@ impl<'a> Census<'a> {
             population,
             update_leader_id: None,
             changed_service_files: Vec::new(),
-            service_files: BTreeMap::new(),
+            service_files: service_files(service),
         };
         let bound = service.world.binds.values().filter(|group| group.exists);
         let mut census_groups: BTreeMap<String, Group<'a>> = bound
@@ -144,7 +145,7 @@ impl<'a> Census<'a> {
             last_election_update_counter: 0,
             last_membership_counter: 0,
             last_service_config_counter: service.incarnation,
-            last_service_file_counter: 0,
+            last_service_file_counter: service.file_incarnations.values().sum(),
         }
     }
 }
@@ -172,6 +173,24 @@ impl Group<'_> {
             service_files: BTreeMap::new(),
         }
     }
+}
+
+/// The service files in force. What a Secret holds is not told.
+fn service_files(service: &Service) -> BTreeMap<String, ServiceFile> {
+    let shown = |(name, file): (&String, &crate::world::ServiceFile)| {
+        let body = match file.sensitivity {
+            Sensitivity::Public => file.content.clone(),
+            Sensitivity::Secret => REDACTED.as_bytes().to_vec(),
+        };
+        let incarnation = service.file_incarnations.get(name).copied();
+        let shown = ServiceFile {
+            filename: name.clone(),
+            incarnation: incarnation.unwrap_or_default(),
+            body,
+        };
+        (name.clone(), shown)
+    };
+    service.world.files.iter().map(shown).collect()
 }
 
 /// What the context of templates is made from, for what the answers share with it.

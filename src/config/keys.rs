@@ -88,6 +88,7 @@ keys! {
     HealthCheckThreshold "health-check-threshold" Pod "N" "How many failures in a row count";
     HealthCheckStartDelay "health-check-start-delay" Pod "TIME" "How long after its start the program is checked first";
     OnHealthFailure "on-health-failure" Pod "WHAT" "What failures in a row mean: nothing or restart";
+    PostRunTimeout "post-run-timeout" Pod "TIME" "How long the post-run hook may take; without it there is no limit";
     InitTimeout "init-timeout" Pod "TIME" "How long the init and install hooks may take; without it there is no limit";
     DrainLinger "drain-linger" Pod "TIME" "How long the program serves on after its endpoints are gone, before it is stopped";
     DrainMax "drain-max" Pod "TIME" "How long a stop waits for the endpoints to go, lingering included; 0s: not at all";

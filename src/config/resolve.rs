@@ -216,6 +216,7 @@ fn read(from: &mut Reader<'_>) -> Settings {
                 ],
             )
             .unwrap_or_default(),
+        post_run_timeout: from.duration(Key::PostRunTimeout),
         init_timeout: from.duration(Key::InitTimeout),
         drain_linger: from
             .duration(Key::DrainLinger)

@@ -15,6 +15,8 @@ pub(super) struct HealthChecks {
     /// When the next one is due; `None` while one runs or none is wanted.
     pub(super) next: Option<Duration>,
     splayed: bool,
+    /// The check that runs may have seen the program as it was before a change.
+    outdated: bool,
     /// Failed ones since the last that was none.
     failures: u32,
 }
@@ -50,6 +52,15 @@ impl HealthChecks {
         }
     }
 
+    /// The program has changed: a check is due at once, or as soon as the one that is under way has ended.
+    pub(super) fn changed(&mut self, now: Duration, under_way: bool) {
+        if under_way {
+            self.outdated = true;
+        } else {
+            self.next = Some(now);
+        }
+    }
+
     /// How many in a row have failed.
     pub(super) fn failures(&self) -> u32 {
         self.failures
@@ -63,6 +74,10 @@ impl HealthChecks {
         interval: Duration,
         jitter: &mut Jitter,
     ) {
+        if std::mem::take(&mut self.outdated) {
+            self.next = Some(now);
+            return;
+        }
         let pause = if health != Health::Ok {
             interval.min(SOON)
         } else if self.splayed {

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 pub use error::DirectoryError;
 
 use super::ident::Ident;
-use super::overlay::{remedy, suggest_hook};
+use super::overlay::remedy;
 use super::path;
 use super::schema;
 use super::{Command, Facts, Hook, INSTALL, Package, Source};
@@ -161,7 +161,7 @@ impl Reader {
                 None => self.warnings.push(format!(
                     "package {}: there is no hook `{name}`, so that the file is never used; {}",
                     path.display(),
-                    remedy(suggest_hook(&name))
+                    remedy(&name)
                 )),
             }
         }
@@ -493,10 +493,11 @@ mod tests {
             ("hooks/run.sh", ""),
             ("hooks/health_check", ""),
             ("hooks/lib/x", ""),
+            ("hooks/reload", ""),
             ("hooks/.gitkeep", ""),
         ]);
         let warnings = read(plan.path()).unwrap().warnings;
-        assert_eq!(warnings.len(), 3, "{warnings:#?}");
+        assert_eq!(warnings.len(), 4, "{warnings:#?}");
         assert!(
             warnings[0].ends_with("did you mean `health-check`?"),
             "{warnings:#?}"
@@ -506,7 +507,11 @@ mod tests {
             "{warnings:#?}"
         );
         assert!(
-            warnings[2].ends_with("did you mean `run`?"),
+            warnings[2].ends_with("put there what `reload` does"),
+            "{warnings:#?}"
+        );
+        assert!(
+            warnings[3].ends_with("did you mean `run`?"),
             "{warnings:#?}"
         );
     }

@@ -15,14 +15,12 @@ const ALIKE: f64 = 0.85;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OverlayError {
     /// No hook has this name.
-    #[error("cannot use hook: {object}: there is no hook `{name}`; {}", remedy(*.suggestion))]
+    #[error("cannot use hook: {object}: there is no hook `{name}`; {}", remedy(.name))]
     UnknownHook {
         /// How messages name the file: ConfigMap and key.
         object: String,
         /// The name that is not a hook's.
         name: String,
-        /// The hook that is probably meant.
-        suggestion: Option<Hook>,
     },
     /// The bytes are not text.
     #[error(
@@ -118,8 +116,12 @@ pub fn suggest_hook(name: &str) -> Option<Hook> {
 }
 
 /// What to do about a name that is not a hook's.
-pub(super) fn remedy(suggestion: Option<Hook>) -> String {
-    match suggestion {
+pub(super) fn remedy(name: &str) -> String {
+    // Habitat had it until 2025 (contract, section 2.1): a change of the configuration restarts there too.
+    if name == "reload" {
+        return "without `reconfigure` a change of config/ restarts the program; put there what `reload` does".to_owned();
+    }
+    match suggest_hook(name) {
         Some(hook) => format!("did you mean `{}`?", hook.file_name()),
         None => format!("hooks are {}", Hook::ALL.map(Hook::file_name).join(", ")),
     }
@@ -164,7 +166,6 @@ fn lay(package: &mut Package, path: &str, file: &OverlayFile) -> Result<(), Over
             return Err(OverlayError::UnknownHook {
                 object: object(),
                 name: name.to_owned(),
-                suggestion: suggest_hook(name),
             });
         };
         package.hooks.insert(hook, text()?);

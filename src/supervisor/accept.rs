@@ -12,7 +12,7 @@ use super::{Base, paths};
 use crate::config::{BindingMode, Key, Settings};
 use crate::files::{Owner, ServiceFiles};
 use crate::lifecycle::{Event, Files};
-use crate::package::{Facts, binds};
+use crate::package::{Facts, binds, service_files};
 use crate::process::{Ids, users};
 use crate::revision::{Revision, Revisions};
 use crate::snapshot::{Paths, Service};
@@ -338,7 +338,13 @@ impl Accepted {
             .values()
             .filter(|member| !member.terminating)
             .count();
+        let (files, numbers) = self.service.as_ref().map_or_else(
+            || (BTreeMap::new(), BTreeMap::new()),
+            |known| (known.world.files.clone(), known.file_incarnations.clone()),
+        );
+        let file_incarnations = service_files::incarnations(&world.files, &files, &numbers);
         self.service = Some(Arc::new(Service {
+            file_incarnations,
             settings: Arc::clone(&self.settings),
             package: revision.package,
             world: Arc::clone(world),

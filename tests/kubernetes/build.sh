@@ -24,8 +24,8 @@ fi
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version=$(awk '$1 == "require" && $2 == "k8s.io/kubernetes" { print $3 } $1 == "k8s.io/kubernetes" { print $2 }' "$here/go.mod" | head -1)
-# The key names every input of the build: a new go.sum is a new directory.
-key=$version-$(sha256sum "$here/go.sum" "$here/build.sh" | sha256sum | cut -c1-12)
+# The key names every input of the build: a new go.sum is a new directory, and where the checkout is does not matter.
+key=$version-$(cat "$here/go.sum" "$here/build.sh" | sha256sum | cut -c1-12)
 cache=${KUBESUP_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME is not set; set KUBESUP_CACHE}/.cache}/kubesup}/kubernetes/$key
 mkdir -p "$cache"
 

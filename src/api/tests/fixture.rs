@@ -1,5 +1,6 @@
 //! Snapshots as the supervisor makes them, from objects and settings.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Key, Layer, Layers, Origin, load};
 use crate::lifecycle::status::{Health, Phase, Status};
-use crate::package::{Hook, Package, Source, binds};
+use crate::package::{Hook, Package, Source, binds, service_files};
 use crate::revision::Revisions;
 use crate::snapshot::{Paths, Service, Snapshot};
 use crate::world::{Delta, Fold, Identity, Observation, View, WatchKey};
@@ -171,6 +172,11 @@ impl Fixture {
         Snapshot {
             view: Arc::new(view),
             service: Some(Arc::new(Service {
+                file_incarnations: service_files::incarnations(
+                    &world.files,
+                    &BTreeMap::new(),
+                    &BTreeMap::new(),
+                ),
                 settings,
                 package: revision.package,
                 world: Arc::clone(&world),

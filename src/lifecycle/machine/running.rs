@@ -71,8 +71,9 @@ impl Lifecycle {
                 self.applied.reconfigured(&files);
             }
             // As in Habitat: what the change did to the program's health shows at once.
-            if self.has_check() && !self.jobs.contains_key(&Job::HealthCheck) {
-                self.checks.next = Some(now.mono);
+            if self.has_check() {
+                let under_way = self.jobs.contains_key(&Job::HealthCheck);
+                self.checks.changed(now.mono, under_way);
             }
             self.react(now, commands);
             return;
@@ -100,7 +101,8 @@ impl Lifecycle {
         self.check_when_due(now, commands);
         if is_due(self.post_run_at) && !self.jobs.contains_key(&Job::PostRun) {
             self.post_run_at = None;
-            self.begin(Job::PostRun, None, now, commands);
+            let kill_at = self.policy.post_run_timeout.map(|time| now.mono + time);
+            self.begin(Job::PostRun, kill_at, now, commands);
         }
     }
 

@@ -26,6 +26,7 @@ fn policy() -> Policy {
         grace: 30 * S,
         stop_signal: None,
         rewrite: RewriteSignals::default(),
+        post_run_timeout: None,
         init_timeout: None,
         check: CheckKind::Hook,
         health_threshold: 3,
@@ -654,7 +655,39 @@ fn post_run_is_tried_again_with_growing_pauses() {
     assert_eq!(life.machine.next_deadline(), None);
 }
 
+#[test]
+fn a_post_run_that_takes_too_long_is_killed_and_tried_again() {
+    let mut life = Life::new(Policy {
+        post_run_timeout: Some(5 * S),
+        ..policy()
+    });
+    life.rendered(&[RUN, ("hooks/post-run", "")]);
+    assert_eq!(life.next(), ["kill post-run"]);
+    assert_eq!(life.now, 5 * S);
+    assert_eq!(life.ended(Job::PostRun, 137), [""; 0]);
+    assert_eq!(life.next(), ["start post-run"]);
+}
+
 // Health.
+
+#[test]
+fn a_reconfigure_during_a_health_check_brings_another_check_at_once() {
+    let mut life = Life::new(policy());
+    let check = ("hooks/health-check", "");
+    assert_eq!(
+        life.rendered(&[RUN, CONFIG_1, RECONFIGURE, check]),
+        ["start run", "start health-check"]
+    );
+    assert_eq!(
+        life.rendered(&[RUN, CONFIG_2, RECONFIGURE, check]),
+        ["start reconfigure"]
+    );
+    assert_eq!(life.ended(Job::Reconfigure, 0), [""; 0], "one at a time");
+    // What this one saw may be from before the change.
+    assert_eq!(life.ended(Job::HealthCheck, 0), ["start health-check"]);
+    assert_eq!(life.now, Duration::ZERO);
+    assert_eq!(life.ended(Job::HealthCheck, 0), [""; 0], "and only one");
+}
 
 fn checked(on_health_failure: OnHealthFailure) -> Policy {
     Policy {
