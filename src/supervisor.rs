@@ -17,7 +17,7 @@ use futures::StreamExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::supervision::Rewritten;
 use crate::config::{Settings, resolve};
@@ -321,6 +321,17 @@ impl Supervisor {
         let base = self
             .local
             .lay(&self.base.borrow(), &self.accepted.settings().name);
+        if self.accepted.is_first()
+            && let Err(problems) = self.accepted.refuse_binds(&base)
+        {
+            for problem in &problems {
+                error!("cannot start: {problem}");
+            }
+            let text = format!("{}\n", problems.join("\n"));
+            termination::write(&self.accepted.settings().termination_log, &text);
+            self.exit_code = Some(EX_USAGE);
+            return;
+        }
         let now = self.now();
         let first = self.accepted.is_first();
         let before = Arc::clone(self.accepted.on_disk());
@@ -411,6 +422,8 @@ impl Supervisor {
             view: self.views.borrow().clone(),
             service: self.accepted.service().cloned(),
             status: self.lifecycle.status(),
+            binds: self.accepted.binds().to_vec(),
+            waiting_for_binds: self.accepted.is_waiting_for_binds(),
             rejections: self.accepted.rejections().to_vec(),
             pending: self.accepted.pending(&self.views.borrow()),
         };
@@ -421,6 +434,9 @@ impl Supervisor {
         });
     }
 }
+
+/// As for every other usage error (sysexits).
+const EX_USAGE: i32 = 64;
 
 /// Whether a signal was about anything that readers see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,7 @@ mod admission;
 mod api_outage;
 mod architecture;
 mod bad_config;
+mod binds;
 mod check;
 mod configuration;
 mod demo;

@@ -1,6 +1,7 @@
 //! Owns the render context, the public contract of templates: Habitat's trees `sys pkg cfg svc bind` with exactly its keys
 //! in its order (contract, section 3.1), and `kube`, which is ours. Never renders.
 
+mod bind;
 mod kubernetes;
 
 use std::collections::BTreeMap;
@@ -40,7 +41,11 @@ pub fn build(input: &Input<'_>, reach: Reach) -> Value {
     if reach.svc {
         put("svc", value(&Svc::new(input)));
     }
-    put("bind", json!({}));
+    if reach.bind {
+        put("bind", value(&bind::tree(input)));
+    } else {
+        put("bind", json!({}));
+    }
     if reach.kube {
         put("kube", kubernetes::tree(input.world));
     }
@@ -254,6 +259,10 @@ pub fn population<'a>(input: &Input<'a>) -> impl Iterator<Item = Member> + use<'
     members.map(move |member| Member::new(member, &input))
 }
 
+#[cfg(test)]
+pub(crate) use bind::BindGroup;
+pub use bind::population as bound_population;
+
 /// The own member.
 pub fn me(input: &Input<'_>) -> Option<Member> {
     let id = input.world.pod.member_id();
@@ -360,14 +369,18 @@ pub struct MemberSys {
 
 impl MemberSys {
     fn new(member: &world::Member, paths: &Paths) -> MemberSys {
+        // All members run the same manifest.
+        MemberSys::of(member, paths.http.map_or(0, |address| address.port()))
+    }
+
+    fn of(member: &world::Member, http_gateway_port: u16) -> MemberSys {
         MemberSys {
             ip: member.ip.clone(),
             hostname: member.hostname.clone(),
             gossip_ip: GOSSIP.0.to_owned(),
             gossip_port: GOSSIP.1,
             http_gateway_ip: "0.0.0.0".to_owned(),
-            // All members run the same manifest.
-            http_gateway_port: paths.http.map_or(0, |address| address.port()),
+            http_gateway_port,
             ctl_gateway_ip: CTL_GATEWAY.0.to_owned(),
             ctl_gateway_port: CTL_GATEWAY.1,
         }
