@@ -12,6 +12,7 @@
 mod backoff;
 pub mod client;
 pub mod drain;
+pub mod elect;
 pub mod freshness;
 mod gate;
 pub mod identity;

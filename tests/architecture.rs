@@ -30,7 +30,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     // The shells.
     ("observe", &["world"]),
-    ("cluster", &["lifecycle", "world"]),
+    ("clock", &[]),
+    ("cluster", &["clock", "lifecycle", "world"]),
     ("manifests", &["files", "world"]),
     ("files", &["package", "plan"]),
     ("process", &[]),
@@ -50,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "supervisor",
         &[
+            "clock",
             "config",
             "files",
             "history",

@@ -24,6 +24,7 @@ mod health;
 mod history;
 mod hooks;
 mod http_auth;
+mod leader;
 mod lease;
 mod local_mode;
 mod manifests;

@@ -42,6 +42,13 @@ pub(super) const SECRETS: Rule = Rule {
     verbs: WATCH,
 };
 
+/// Only with `topology: leader`.
+pub(super) const LEASES: Rule = Rule {
+    group: "coordination.k8s.io",
+    resource: "leases",
+    verbs: WATCH,
+};
+
 impl Rule {
     /// `grant list and watch on configmaps (manifests/base/rbac.yaml)`.
     pub(super) fn grant(&self) -> String {
@@ -102,6 +109,7 @@ impl Target {
             WatchKey::EndpointSlices { .. } => "EndpointSlices",
             WatchKey::ConfigMap { .. } => "ConfigMap",
             WatchKey::Secret { .. } => "Secret",
+            WatchKey::Lease { .. } => "Lease",
         }
     }
 
@@ -113,7 +121,7 @@ impl Target {
             WatchKey::EndpointSlices { service } => {
                 format!("namespace {namespace}, Service {service}")
             }
-            WatchKey::ConfigMap { name } | WatchKey::Secret { name } => {
+            WatchKey::ConfigMap { name } | WatchKey::Secret { name } | WatchKey::Lease { name } => {
                 format!("{namespace}/{name}")
             }
         }
@@ -131,6 +139,7 @@ impl Target {
             WatchKey::EndpointSlices { .. } => ENDPOINT_SLICES,
             WatchKey::ConfigMap { .. } => CONFIG_MAPS,
             WatchKey::Secret { .. } => SECRETS,
+            WatchKey::Lease { .. } => LEASES,
         }
     }
 }

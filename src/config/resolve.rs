@@ -15,8 +15,8 @@ use super::supervision::{
     TerminationLog,
 };
 use super::{
-    Bind, BindingMode, FilesRef, Key, Listen, ObjectKind, ObjectRef, OnExit, RestartBudget,
-    Settings, TlsFiles, Topology, duration,
+    Bind, BindingMode, FilesRef, Key, LeaseTimes, Listen, ObjectKind, ObjectRef, OnExit, OnLost,
+    RestartBudget, Settings, TlsFiles, Topology, duration,
 };
 
 /// Where a value came from, for messages.
@@ -226,13 +226,17 @@ fn read(from: &mut Reader<'_>) -> Settings {
             .unwrap_or(Duration::from_secs(10)),
         settle_quiet: from.duration(Key::SettleQuiet).unwrap_or_default(),
         settle_max: from.duration(Key::SettleMax).unwrap_or_default(),
+        lease: from.lease(),
+        on_lost_lease: from
+            .one_of(
+                Key::OnLostLease,
+                &[("demote", OnLost::Demote), ("kill", OnLost::Kill)],
+            )
+            .unwrap_or_default(),
         strict: from.yes(Key::Strict),
     };
-    if settings.topology == Topology::Leader {
-        from.problem(
-            Key::Topology,
-            "leader is not supported yet; use standalone".to_owned(),
-        );
+    for problem in settings.lease.problems() {
+        from.problem(Key::LeaseDuration, problem);
     }
     settings
 }
@@ -379,6 +383,17 @@ impl Reader<'_> {
             self.problem(key, "must be more than nothing".to_owned());
         }
         value.unwrap_or(Duration::from_secs(default_seconds))
+    }
+
+    fn lease(&mut self) -> LeaseTimes {
+        LeaseTimes {
+            lease_duration: self.positive(Key::LeaseDuration, 15),
+            renew_deadline: self.positive(Key::RenewDeadline, 10),
+            renew_period: self.positive(Key::RenewPeriod, 5),
+            retry_period: self.positive(Key::RetryPeriod, 2),
+            demotion_timeout: self.positive(Key::DemotionTimeout, 3),
+            margin: self.positive(Key::Margin, 1),
+        }
     }
 
     fn budget(&mut self) -> Option<RestartBudget> {

@@ -360,6 +360,7 @@ mod differences {
             config: Vec::new(),
             overlay: BTreeMap::new(),
             files: BTreeMap::new(),
+            election: crate::world::Election::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use super::config_map::{Watched, content, secret_content};
 use super::members::{self, Slice};
 use super::{
-    Delta, Departing, Document, Identity, Observation, OverlayFile, OwnPod, Sensitivity,
+    Delta, Departing, Document, Election, Identity, Observation, OverlayFile, OwnPod, Sensitivity,
     ServiceFile, View, WatchKey, World, pod,
 };
 use crate::config::{FilesRef, Layer, Layers, ObjectKind as Kind, ObjectRef, Settings, resolve};
@@ -74,6 +74,8 @@ impl Fold {
             Observation::EndpointSlices { service, delta } => self.apply_slices(service, delta),
             Observation::ConfigMaps { name, delta } => self.apply_config_map(name, delta),
             Observation::Secrets { name, delta } => self.apply_secret(name, delta),
+            // The election's own.
+            Observation::Leases { .. } => {}
             Observation::Trouble {
                 watch,
                 problem: Some(problem),
@@ -320,6 +322,7 @@ impl Fold {
             config,
             overlay,
             files,
+            election: Election::default(),
         })
     }
 

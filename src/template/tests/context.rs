@@ -53,6 +53,7 @@ fn context() -> Value {
         config: Vec::new(),
         overlay: std::collections::BTreeMap::new(),
         files: std::collections::BTreeMap::new(),
+        election: crate::world::Election::default(),
     };
     let package = Package {
         facts: Facts {
