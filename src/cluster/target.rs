@@ -155,9 +155,14 @@ mod tests {
         let documented: Vec<_> = source
             .lines()
             .filter_map(|line| line.trim().strip_prefix("/// rbac"))
-            .map(|line| line.trim_start_matches(", opt-in").trim_start_matches(':'))
+            .map(|line| {
+                line.trim_start_matches(", opt-in")
+                    .trim_start_matches(", leader")
+                    .trim_start_matches(':')
+            })
             .collect();
-        let rules = [PODS, ENDPOINT_SLICES, CONFIG_MAPS, SECRETS].map(|rule| rule.to_string());
+        let rules =
+            [PODS, ENDPOINT_SLICES, CONFIG_MAPS, SECRETS, LEASES].map(|rule| rule.to_string());
         let rules: Vec<_> = rules
             .iter()
             .filter_map(|rule| rule.strip_prefix("rbac:"))
