@@ -23,8 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::cli::run::Arguments;
+use crate::cluster::elect;
 use crate::cluster::freshness::Freshness;
 use crate::config::{Key, Layer, Layers, Origin, Problem, Settings, load, resolve};
+use crate::lifecycle::election::{Candidate, Outlook};
 use crate::metrics::Metrics;
 use crate::package::directory;
 use crate::process::{Processes, Signals};
@@ -131,6 +133,9 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let (wanted, wants) = watch::channel(BTreeSet::new());
     let (drains, drain_requests) = mpsc::channel(1);
     let drains = source.drains().then_some(drains);
+    let (stands, standing) = watch::channel(None);
+    let (candidates, candidacies) = watch::channel(Candidate::default());
+    let (outlooks, outlook) = watch::channel(Outlook::default());
     let (view, views) = watch::channel(Arc::new(View::default()));
     let fold = Fold::new(source.identity(), layers);
     wanted.send_replace(fold.wanted());
@@ -149,6 +154,11 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         base,
         freshness,
         drains: drain_requests,
+        election: elect::Channels {
+            stands: standing,
+            candidates: candidacies,
+            outlook: outlooks,
+        },
     };
     source.start(&mut tasks, package, feeds, &shutdown).await?;
     tasks.spawn(async move {
@@ -168,9 +178,14 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         environment,
         variables,
         drains,
+        election: supervisor::Election {
+            stands,
+            candidates,
+            outlook,
+        },
         shutdown: shutdown.clone(),
     });
-    let code = until_over(service, &mut tasks, &shutdown).await;
+    let code = Box::pin(until_over(service, &mut tasks, &shutdown)).await;
     shutdown.cancel();
     Ok(code)
 }

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::Serialize;
@@ -76,6 +77,13 @@ pub enum Observation {
         /// What changed.
         delta: Delta<Service>,
     },
+    /// The group's Lease, watched by name. It goes to the election, and is no part of the fold.
+    Leases {
+        /// Its name, known even when it does not exist.
+        name: String,
+        /// What changed.
+        delta: Delta<Lease>,
+    },
     /// A watch cannot be kept up. What it told before stays valid.
     Trouble {
         /// Which watch.
@@ -120,6 +128,11 @@ pub enum WatchKey {
         /// The Service's name.
         service: String,
     },
+    /// One Lease by name.
+    Lease {
+        /// The Lease's name.
+        name: String,
+    },
 }
 
 impl fmt::Display for WatchKey {
@@ -142,6 +155,7 @@ impl fmt::Display for WatchKey {
             WatchKey::BoundService { namespace, service } => {
                 write!(f, "bound Service {}{service}", prefix(namespace.as_ref()))
             }
+            WatchKey::Lease { name } => write!(f, "Lease {name}"),
         }
     }
 }
@@ -181,6 +195,46 @@ pub struct World {
     pub files: BTreeMap<String, ServiceFile>,
     /// What is bound, by the bind's name.
     pub binds: BTreeMap<String, BoundGroup>,
+    /// The election of a leader, as far as the own member knows it.
+    pub election: Election,
+}
+
+/// Where the group's election is, and who leads. As it is by default where nobody stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Election {
+    /// Where it is.
+    pub progress: Progress,
+    /// Who leads, or led last, until another is known.
+    pub leader: Option<Leader>,
+}
+
+/// Where an election is, in Habitat's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub enum Progress {
+    /// There is none, or nothing is known of it yet.
+    #[default]
+    None,
+    /// There is no valid leader.
+    InProgress,
+    /// There is none, and the API server cannot be asked.
+    NoQuorum,
+    /// There is one.
+    Finished,
+}
+
+/// Who leads.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Leader {
+    /// The Lease's `holderIdentity`.
+    pub holder: String,
+    /// The member.
+    pub member_id: String,
+    /// The term.
+    pub term: u64,
+    /// The `resourceVersion` of the acquiring write; only the leader itself knows it.
+    pub fence: String,
+    /// It is the own member.
+    pub is_me: bool,
 }
 
 /// The data of one ConfigMap or Secret that serves as live configuration.

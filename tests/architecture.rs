@@ -32,7 +32,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     // The shells.
     ("observe", &["world"]),
-    ("cluster", &["lifecycle", "rbac", "world"]),
+    ("clock", &[]),
+    ("cluster", &["clock", "lifecycle", "rbac", "world"]),
     ("manifests", &["files", "world"]),
     ("files", &["package", "plan"]),
     ("process", &[]),
@@ -52,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "supervisor",
         &[
+            "clock",
             "config",
             "files",
             "history",

@@ -30,6 +30,7 @@ mod http_auth;
 mod image;
 mod install;
 mod kustomize;
+mod leader;
 mod lease;
 mod local_mode;
 mod manifests;

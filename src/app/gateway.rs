@@ -102,6 +102,10 @@ fn selected(key: &WatchKey, identity: &Identity) -> (&'static str, String) {
             format!("kubernetes.io/service-name={service}"),
         ),
         WatchKey::ConfigMap { name } => ("configmaps", format!("metadata.name={name}")),
+        WatchKey::Lease { name } => (
+            "leases.coordination.k8s.io",
+            format!("metadata.name={name}"),
+        ),
         WatchKey::Secret { name } => ("secrets", format!("metadata.name={name}")),
         WatchKey::BoundSlices { services, .. } => {
             let services: Vec<_> = services.iter().map(String::as_str).collect();

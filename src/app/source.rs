@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::{StartError, Surroundings, layer};
 use crate::cli::run::Arguments;
 use crate::cluster::freshness::Freshness;
-use crate::cluster::{self, client, drain, identity};
+use crate::cluster::{self, client, drain, elect, identity};
 use crate::config::{Key, Layer, Origin};
 use crate::files::watching::Watching;
 use crate::lifecycle::Drained;
@@ -46,6 +46,7 @@ pub(super) struct Feeds {
     pub(super) base: watch::Sender<Base>,
     pub(super) freshness: watch::Sender<Freshness>,
     pub(super) drains: mpsc::Receiver<DrainRequest>,
+    pub(super) election: elect::Channels,
 }
 
 impl Source {
@@ -165,6 +166,7 @@ impl Source {
             base,
             freshness,
             drains,
+            election,
         } = feeds;
         drop(base.send_replace(package.read()));
         let shutdown = shutdown.clone();
@@ -176,6 +178,16 @@ impl Source {
                     .map_err(|error| StartError::Usage(vec![error.to_string()]))?;
                 info!(server = %connection.server(), pod = %format!("{}/{}", identity.namespace, identity.pod_name), "watching");
                 let (client, namespace) = (connection.client(), identity.namespace.clone());
+                let electing = elect::run(
+                    connection.clone(),
+                    identity.clone(),
+                    election,
+                    freshness.clone(),
+                );
+                tasks.spawn(async move {
+                    electing.await;
+                    "election"
+                });
                 let until = shutdown.clone();
                 tasks.spawn(async move {
                     tokio::select! {
@@ -205,6 +217,10 @@ impl Source {
                 } else {
                     parent(&path)
                 };
+                tasks.spawn(async move {
+                    elect::alone(election).await;
+                    "election"
+                });
                 let changes = Watching::start(vec![folder]);
                 let until = shutdown.clone();
                 tasks.spawn(async move {

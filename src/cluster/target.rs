@@ -51,6 +51,13 @@ pub(super) const BOUND_SERVICES: Rule = Rule {
     verbs: WATCH,
 };
 
+/// Only with `topology: leader`.
+pub(super) const LEASES: Rule = Rule {
+    group: "coordination.k8s.io",
+    resource: "leases",
+    verbs: WATCH,
+};
+
 impl Rule {
     /// `grant list and watch on configmaps (manifests/base/rbac.yaml)`.
     pub(super) fn grant(&self) -> String {
@@ -127,6 +134,7 @@ impl Target {
             WatchKey::ConfigMap { .. } => "ConfigMap",
             WatchKey::Secret { .. } => "Secret",
             WatchKey::BoundService { .. } => "Service",
+            WatchKey::Lease { .. } => "Lease",
         }
     }
 
@@ -138,7 +146,7 @@ impl Target {
             WatchKey::EndpointSlices { service } => {
                 format!("namespace {namespace}, Service {service}")
             }
-            WatchKey::ConfigMap { name } | WatchKey::Secret { name } => {
+            WatchKey::ConfigMap { name } | WatchKey::Secret { name } | WatchKey::Lease { name } => {
                 format!("{namespace}/{name}")
             }
             WatchKey::BoundSlices { services, .. } => {
@@ -162,6 +170,7 @@ impl Target {
             WatchKey::ConfigMap { .. } => CONFIG_MAPS,
             WatchKey::Secret { .. } => SECRETS,
             WatchKey::BoundService { .. } => BOUND_SERVICES,
+            WatchKey::Lease { .. } => LEASES,
         }
     }
 
@@ -191,8 +200,9 @@ mod tests {
             .map(|line| {
                 line.trim_start_matches(", opt-in")
                     .trim_start_matches(", bind")
+                    .trim_start_matches(", leader")
+                    .trim_start_matches(':')
             })
-            .map(|line| line.trim_start_matches(':'))
             .collect();
         let rules = [
             PODS,
@@ -201,6 +211,7 @@ mod tests {
             SECRETS,
             ENDPOINT_SLICES,
             BOUND_SERVICES,
+            LEASES,
         ]
         .map(|rule| rule.to_string());
         let rules: Vec<_> = rules

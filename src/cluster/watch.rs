@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
@@ -78,6 +79,24 @@ pub async fn run(
     }
 }
 
+/// Keeps up the watch of the group's Lease alone, on its own channel, until `stop` or until nobody listens.
+pub(super) async fn follow_lease(
+    connection: Connection,
+    identity: Identity,
+    name: String,
+    observations: mpsc::Sender<Observation>,
+    freshness: watch::Sender<Freshness>,
+    stop: CancellationToken,
+) {
+    let source = Source {
+        connection,
+        identity,
+        observations,
+        freshness,
+    };
+    source.watch_lease(&name, stop).await;
+}
+
 /// What all watches have in common.
 struct Source {
     connection: Connection,
@@ -95,6 +114,7 @@ impl Source {
             WatchKey::Secret { name } => self.watch_secret(name, stop),
             WatchKey::BoundSlices { services, .. } => self.watch_bound_slices(key, services, stop),
             WatchKey::BoundService { service, .. } => self.watch_bound_service(key, service, stop),
+            WatchKey::Lease { name } => self.watch_lease(name, stop),
         }
     }
 
@@ -204,6 +224,22 @@ impl Source {
             delta,
         };
         self.follow::<Service>(key.clone(), by_name(service), observe, stop)
+    }
+
+    /// Watches the group's Lease by its name, so that a Role may grant it by `resourceNames`.
+    ///
+    /// # RBAC
+    ///
+    /// rbac, leader: "coordination.k8s.io" leases list,watch
+    fn watch_lease(&self, name: &str, stop: CancellationToken) -> BoxFuture<'static, ()> {
+        let name = name.to_owned();
+        let key = WatchKey::Lease { name: name.clone() };
+        let selected = by_name(&name);
+        let observe = move |delta| Observation::Leases {
+            name: name.clone(),
+            delta,
+        };
+        self.follow::<Lease>(key, selected, observe, stop)
     }
 
     fn follow<K: follow::Watched>(

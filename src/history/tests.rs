@@ -361,6 +361,7 @@ mod differences {
             overlay: BTreeMap::new(),
             files: BTreeMap::new(),
             binds: BTreeMap::new(),
+            election: crate::world::Election::default(),
         }
     }
 

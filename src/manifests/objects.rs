@@ -176,6 +176,10 @@ impl Objects {
                     delta: Delta::Reset(named.cloned().collect()),
                 }
             }
+            WatchKey::Lease { name } => Observation::Leases {
+                name: name.clone(),
+                delta: Delta::Reset(Vec::new()),
+            },
             WatchKey::EndpointSlices { service } => Observation::EndpointSlices {
                 service: service.clone(),
                 delta: Delta::Reset(self.slices_of(service)),

@@ -11,10 +11,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Reach;
-use crate::config::Settings;
+use crate::config::{Settings, Topology};
 use crate::package::{self, Facts, Package};
 use crate::snapshot::Paths;
-use crate::world::{self, World};
+use crate::world::{self, Progress, World};
 
 /// What a context is made from.
 #[derive(Debug, Clone, Copy)]
@@ -226,13 +226,16 @@ impl Svc {
     fn new(input: &Input<'_>) -> Svc {
         let member = |member: &Arc<world::Member>| Member::new(member, input);
         let all = || input.world.members.values();
+        let leader = leader(input.world)
+            .and_then(|id| input.world.members.get(id))
+            .map(member);
         Svc {
             service: input.settings.name.clone(),
             group: input.settings.group.clone(),
             org: input.settings.org.clone(),
-            election_is_running: false,
-            election_is_no_quorum: false,
-            election_is_finished: false,
+            election_is_running: input.world.election.progress == Progress::InProgress,
+            election_is_no_quorum: input.world.election.progress == Progress::NoQuorum,
+            election_is_finished: input.world.election.progress == Progress::Finished,
             update_election_is_running: false,
             update_election_is_no_quorum: false,
             update_election_is_finished: false,
@@ -245,11 +248,20 @@ impl Svc {
                 .filter(|member| !member.terminating)
                 .map(member)
                 .collect(),
-            leader: None,
-            first: all().next().map(member),
+            first: leader.clone().or_else(|| all().next().map(member)),
+            leader,
             update_leader: None,
         }
     }
+}
+
+/// The member that leads, or led last.
+fn leader(world: &World) -> Option<&String> {
+    world
+        .election
+        .leader
+        .as_ref()
+        .map(|leader| &leader.member_id)
 }
 
 /// Every member of the own group, those that depart included, ordered by `member_id`.
@@ -305,6 +317,7 @@ pub struct Member {
 impl Member {
     fn new(member: &world::Member, input: &Input<'_>) -> Member {
         let facts = &input.package.facts;
+        let leads = leader(input.world).is_some_and(|id| *id == member.member_id);
         Member {
             member_id: member.member_id.clone(),
             pkg: Ident::of(facts),
@@ -314,13 +327,13 @@ impl Member {
             group: input.settings.group.clone(),
             org: input.settings.org.clone(),
             persistent: false,
-            leader: false,
-            follower: false,
+            leader: leads,
+            follower: input.settings.topology == Topology::Leader && !leads,
             update_leader: false,
             update_follower: false,
-            election_is_running: false,
-            election_is_no_quorum: false,
-            election_is_finished: false,
+            election_is_running: input.world.election.progress == Progress::InProgress,
+            election_is_no_quorum: input.world.election.progress == Progress::NoQuorum,
+            election_is_finished: input.world.election.progress == Progress::Finished,
             update_election_is_running: false,
             update_election_is_no_quorum: false,
             update_election_is_finished: false,

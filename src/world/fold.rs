@@ -11,7 +11,7 @@ use super::binds::Bound;
 use super::config_map::{Watched, content, secret_content};
 use super::members::{self, Slice};
 use super::{
-    Delta, Departing, Document, Identity, Observation, OverlayFile, OwnPod, Sensitivity,
+    Delta, Departing, Document, Election, Identity, Observation, OverlayFile, OwnPod, Sensitivity,
     ServiceFile, View, WatchKey, World, pod,
 };
 use crate::config::{FilesRef, Layer, Layers, ObjectKind as Kind, ObjectRef, Settings, resolve};
@@ -79,6 +79,8 @@ impl Fold {
             Observation::Secrets { name, delta } => self.apply_secret(name, delta),
             Observation::BoundSlices { watch, delta } => self.bound.apply_slices(watch, delta),
             Observation::BoundServices { watch, delta } => self.bound.apply_service(watch, delta),
+            // The election's own.
+            Observation::Leases { .. } => {}
             Observation::Trouble {
                 watch,
                 problem: Some(problem),
@@ -324,6 +326,7 @@ impl Fold {
             overlay,
             files,
             binds,
+            election: Election::default(),
         })
     }
 

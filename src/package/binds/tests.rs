@@ -70,6 +70,7 @@ fn why(group: BoundGroup, required: &[&str]) -> Option<String> {
         overlay: BTreeMap::new(),
         files: BTreeMap::new(),
         binds: [("db".to_owned(), group)].into(),
+        election: crate::world::Election::default(),
     };
     let facts = facts(required);
     let statuses = statuses(&world, &facts);

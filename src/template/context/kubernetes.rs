@@ -31,7 +31,12 @@ pub(super) fn tree(world: &World) -> Value {
             ports: &pod.container.ports,
             resources: value(&pod.container.resources),
         }),
-        "leader": Value::Null,
+        "leader": world.election.leader.as_ref().map(|leader| json!({
+            "term": leader.term,
+            "holder": leader.holder,
+            "is_me": leader.is_me,
+            "fence": leader.fence,
+        })),
         "endpoints": value(&endpoints(&world.members)),
         "binds": value(&binds),
     })

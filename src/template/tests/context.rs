@@ -59,6 +59,7 @@ pub(super) fn context_with(binds: std::collections::BTreeMap<String, BoundGroup>
         overlay: std::collections::BTreeMap::new(),
         files: std::collections::BTreeMap::new(),
         binds,
+        election: crate::world::Election::default(),
     };
     let package = Package {
         facts: Facts {
