@@ -57,6 +57,14 @@ echo "# the demo"
 "$here/node.sh" "$here/story.sh"
 left "the tests"
 
+echo "# unmodified images, restricted"
+KUBESUP_VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -1)
+export KUBESUP_VERSION
+nginx=$("$here/rootfs.sh" nginx SIGQUIT /usr/sbin/nginx nginx)
+redis=$("$here/rootfs.sh" redis SIGTERM /usr/bin/redis-server redis-server)
+NODE_IMAGES="$images/kubesup.tar $nginx $redis" "$here/node.sh" "$here/unmodified.sh"
+left "the unmodified images"
+
 status=0
 "$here/node.sh" bash -c 'exit 7' || status=$?
 [ $status = 7 ] || { echo "FAILED: a failing command ended with $status instead of 7" >&2; exit 1; }
