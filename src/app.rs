@@ -3,7 +3,9 @@
 
 mod config;
 mod gateway;
+mod inspect;
 mod install;
+mod last_words;
 mod offline;
 mod pkg_ident;
 mod render;
@@ -31,7 +33,9 @@ use crate::supervisor::{self, Base, Dependencies, Reports};
 use crate::world::{Fold, View};
 use crate::{api, observe};
 pub use config::config;
+pub use inspect::{check, rbac};
 pub use install::install;
+pub use last_words::{last_words, variable_name};
 pub use render::render;
 use source::{Feeds, PackageSource, Source};
 

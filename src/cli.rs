@@ -1,5 +1,6 @@
 //! Owns the command line: flags to values, help, and one list of everything that is wrong. Never runs anything.
 
+pub mod cluster;
 pub mod config;
 mod habitat;
 mod install;
@@ -20,6 +21,10 @@ pub enum Invocation {
     Run(Box<run::Arguments>),
     /// Print the program's configuration and end.
     Config(Box<config::Arguments>),
+    /// Print the rights that it needs and end.
+    Rbac(Box<cluster::Arguments>),
+    /// Print what it would do and what is wrong, and end.
+    Check(Box<cluster::Arguments>),
     /// Render into a directory and end.
     Render(Box<render::Arguments>),
     /// Copy kubesup into this directory and end.
@@ -37,6 +42,10 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, Vec<String>> {
             Some(("run", matches)) => Ok(Invocation::Run(Box::new(run::arguments(matches)))),
             Some(("config", matches)) => {
                 Ok(Invocation::Config(Box::new(config::arguments(matches))))
+            }
+            Some(("rbac", matches)) => Ok(Invocation::Rbac(Box::new(cluster::arguments(matches)))),
+            Some(("check", matches)) => {
+                Ok(Invocation::Check(Box::new(cluster::arguments(matches))))
             }
             Some(("render", matches)) => {
                 render::arguments(matches).map(|arguments| Invocation::Render(Box::new(arguments)))
@@ -83,6 +92,8 @@ fn command() -> clap::Command {
         .subcommand(render::command())
         .subcommand(config::command())
         .subcommand(install::command())
+        .subcommand(cluster::check())
+        .subcommand(cluster::rbac())
 }
 
 /// clap reports the first unknown flag only; here all are found, with suggestions, and left out of the rest.

@@ -9,6 +9,7 @@
 //! Nothing else in kubesup talks to the API server. Every function here that does so states its RBAC rule in a doc
 //! section `# RBAC`, one rule a line: `rbac: "<group>" <resource> <verb>,<verb>`.
 
+pub mod access;
 mod backoff;
 pub mod client;
 pub mod drain;

@@ -11,6 +11,7 @@
 
 pub mod api;
 pub mod app;
+pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod observe;
 pub mod package;
 pub mod plan;
 pub mod process;
+pub mod rbac;
 pub mod revision;
 pub mod snapshot;
 pub mod supervisor;

@@ -30,6 +30,8 @@ fn main() -> ExitCode {
             ("config", app::config(&arguments, &surroundings).map(|()| 0))
         }
         Ok(Invocation::Install(directory)) => ("install", app::install(&directory).map(|_| 0)),
+        Ok(Invocation::Rbac(arguments)) => ("rbac", inspect(app::rbac, *arguments)),
+        Ok(Invocation::Check(arguments)) => ("check", inspect(app::check, *arguments)),
         Err(problems) => {
             let command = arguments.get(1).and_then(|command| command.to_str());
             (
@@ -38,7 +40,14 @@ fn main() -> ExitCode {
             )
         }
     };
-    let code = code.unwrap_or_else(|error| complain(command, &error));
+    let code = code.unwrap_or_else(|error| {
+        if command == "run" {
+            // Whoever describes the Pod sees no stderr.
+            let variable = std::env::var_os(app::variable_name());
+            app::last_words(&arguments, variable.as_deref(), &error);
+        }
+        complain(command, &error)
+    });
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
@@ -83,6 +92,20 @@ fn run(arguments: cli::run::Arguments) -> Result<i32, StartError> {
     // Nothing that is left may hold up the end.
     runtime.shutdown_background();
     code
+}
+
+/// Runs a command that may have to ask an API server.
+fn inspect<F: Future<Output = Result<i32, StartError>>>(
+    command: fn(cli::cluster::Arguments, Surroundings) -> F,
+    arguments: cli::cluster::Arguments,
+) -> Result<i32, StartError> {
+    let surroundings = surroundings();
+    start_log(&surroundings);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::Unavailable(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(command(arguments, surroundings))
 }
 
 fn complain(command: &str, error: &StartError) -> i32 {

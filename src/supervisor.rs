@@ -26,7 +26,7 @@ use crate::lifecycle::{
     CheckKind, Command, Drain, Drained, Event, Job, Lifecycle, Notice, Now, Policy,
 };
 use crate::package::Package;
-use crate::process::{Processes, Reaped, Signal, Signals};
+use crate::process::{Processes, Signal, Signals};
 use crate::snapshot::{Paths, Snapshot};
 use crate::world::{Departing, View};
 use accept::Accepted;
@@ -96,8 +96,6 @@ struct Supervisor {
     jobs: Jobs,
     recorder: Recorder,
     deleted: bool,
-    /// A storm of orphans: others have their turn, then reaping goes on.
-    reap_more: bool,
     exit_code: Option<i32>,
     drains: Option<mpsc::Sender<DrainRequest>>,
     /// The answer that a drain waits for.
@@ -140,7 +138,6 @@ impl Supervisor {
             jobs: Jobs::new(processes, environment),
             recorder: Recorder::new(reports),
             deleted: false,
-            reap_more: false,
             exit_code: None,
             drains,
             draining: None,
@@ -170,14 +167,18 @@ impl Supervisor {
                 Some((job, outcome)) = self.jobs.running.next() => self.on_end(job, outcome),
                 Some(()) = self.jobs.late_output.next() => {}
                 Ok(drained) = answer(&mut self.draining) => self.feed(Event::Drained(drained)),
-                signal = self.signals.recv() => self.on_signal(signal),
+                signal = self.signals.recv() => {
+                    if self.on_signal(signal) == Heard::Nothing { continue }
+                }
                 changed = self.views.changed() => {
                     if changed.is_ok() { self.on_view() } else { self.shutdown.cancel() }
                 }
                 Ok(()) = self.base.changed() => self.settle.changed(self.now().mono),
                 () = self.local.changed() => self.settle.changed(self.now().mono),
                 () = self.shutdown.cancelled(), if !self.lifecycle.is_stopping() => self.feed(Event::Stop { signal: TERM }),
-                () = tokio::task::yield_now(), if self.reap_more => self.reap(),
+                () = tokio::task::yield_now(), if self.jobs.reap_more => {
+                    if self.reap() == Heard::Nothing { continue }
+                }
                 () = sleep_until(self.start, deadline) => self.on_time(),
             }
             self.publish();
@@ -242,9 +243,9 @@ impl Supervisor {
         }
     }
 
-    fn on_signal(&mut self, signal: Signal) {
+    fn on_signal(&mut self, signal: Signal) -> Heard {
         match signal {
-            Signal::Child => self.reap(),
+            Signal::Child => return self.reap(),
             Signal::Hangup if self.rewritten(HUP) != Rewritten::Same => self.forward(HUP),
             Signal::Hangup => {
                 info!("HUP: rendering anew");
@@ -260,6 +261,7 @@ impl Supervisor {
             }
             Signal::Forward(signal) => self.forward(signal),
         }
+        Heard::Something
     }
 
     fn rewritten(&self, signal: i32) -> Rewritten {
@@ -275,10 +277,17 @@ impl Supervisor {
         }
     }
 
-    fn reap(&mut self) {
-        self.reap_more = self.jobs.reap() == Reaped::Some;
-        if let Some(event) = self.jobs.look_again() {
-            self.feed(event);
+    /// What readers see does not change because somebody's orphan has ended: a storm of them is not published one by one.
+    fn reap(&mut self) -> Heard {
+        self.jobs.reap();
+        self.recorder
+            .orphans_reaped(self.jobs.processes.orphans_reaped());
+        match self.jobs.look_again() {
+            Some(event) => {
+                self.feed(event);
+                Heard::Something
+            }
+            None => Heard::Nothing,
         }
     }
 
@@ -397,7 +406,7 @@ impl Supervisor {
     }
 
     fn publish(&self) {
-        self.recorder.publish(self.jobs.processes.orphans_reaped());
+        self.recorder.publish();
         let snapshot = Snapshot {
             view: self.views.borrow().clone(),
             service: self.accepted.service().cloned(),
@@ -411,6 +420,13 @@ impl Supervisor {
             changed
         });
     }
+}
+
+/// Whether a signal was about anything that readers see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Something,
+    Nothing,
 }
 
 /// HUP.

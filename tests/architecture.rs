@@ -26,11 +26,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("snapshot", &["config", "lifecycle", "package", "world"]),
     ("history", &["lifecycle", "package", "world"]),
+    ("rbac", &["config"]),
+    ("check", &["config", "rbac", "world"]),
     // What shells report to; it looks at none of them.
     ("metrics", &[]),
     // The shells.
     ("observe", &["world"]),
-    ("cluster", &["lifecycle", "world"]),
+    ("cluster", &["lifecycle", "rbac", "world"]),
     ("manifests", &["files", "world"]),
     ("files", &["package", "plan"]),
     ("process", &[]),
@@ -68,6 +70,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "app",
         &[
             "api",
+            "check",
             "cli",
             "cluster",
             "config",
@@ -79,6 +82,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "observe",
             "package",
             "process",
+            "rbac",
             "revision",
             "snapshot",
             "supervisor",
@@ -99,6 +103,8 @@ const PURE: &[&str] = &[
     "revision",
     "snapshot",
     "history",
+    "rbac",
+    "check",
 ];
 
 /// … but for the files that read.

@@ -114,6 +114,30 @@ fn secrets_are_granted_by_the_component_for_them_and_by_nothing_else() {
     );
 }
 
+/// Lists and watches, and writes of the same resource, may be marked apart.
+#[test]
+fn what_kubesup_rbac_prints_is_made_of_the_rights_in_the_docs() {
+    let printed: BTreeSet<String> = kubesup::rbac::ALL.iter().map(ToString::to_string).collect();
+    let marks = [
+        ("rbac:", "/// rbac:"),
+        ("rbac, opt-in:", "/// rbac, opt-in:"),
+        ("rbac, leader:", "/// rbac, leader:"),
+        ("rbac, bind:", "/// rbac, bind:"),
+    ];
+    for (part, mark) in marks {
+        for rule in documented(mark) {
+            if rule == CREATE_LEASE {
+                continue;
+            }
+            let right = format!("{part} {rule}");
+            assert!(printed.contains(&right), "{right} is not in {printed:#?}");
+        }
+    }
+}
+
+/// The manifests make the Lease, so that nobody needs this right.
+const CREATE_LEASE: &str = "\"coordination.k8s.io\" leases create";
+
 #[test]
 fn each_component_grants_what_its_feature_uses_and_no_more() {
     for (component, granted_rules) in [

@@ -133,6 +133,27 @@ pub fn resolve(layers: &Layers, pod: Option<&Layer>) -> Result<Settings, Vec<Pro
     }
 }
 
+/// Each setting that has a value, as it is written, with the place that it is written in.
+pub fn effective(layers: &Layers, pod: Option<&Layer>) -> Vec<(Key, String, String)> {
+    let mut values: BTreeMap<Key, (&Origin, &Value)> = BTreeMap::new();
+    for layer in layers.below_pod.iter().chain(pod).chain(&layers.above_pod) {
+        for (key, value) in &layer.values {
+            values.insert(*key, (&layer.origin, value));
+        }
+    }
+    let given = values
+        .into_iter()
+        .filter(|(_, (_, value))| !value.text.is_empty());
+    given
+        .map(|(key, (origin, value))| {
+            let line = value.line.filter(|_| *origin != Origin::Defaults);
+            let line = line.map(|line| format!(", line {line}"));
+            let place = format!("{origin}{}", line.unwrap_or_default());
+            (key, value.text.clone(), place)
+        })
+        .collect()
+}
+
 fn read(from: &mut Reader<'_>) -> Settings {
     let once = from.yes(Key::Once);
     let settings = Settings {

@@ -30,6 +30,10 @@ pub struct Objects {
     pub services: Vec<Service>,
     /// EndpointSlices.
     pub slices: Vec<EndpointSlice>,
+    /// Names of Leases.
+    pub leases: BTreeSet<String>,
+    /// Names of `ValidatingAdmissionPolicies`.
+    pub policies: BTreeSet<String>,
 }
 
 /// A StatefulSet, Deployment, `DaemonSet` or Job: what of it makes the own Pod.
@@ -63,6 +67,8 @@ impl Objects {
             "Secret" => self.secrets.push(secret(value)?),
             "Service" => self.services.push(read(value)?),
             "EndpointSlice" => self.slices.push(read(value)?),
+            "Lease" => self.leases.extend(name(&value)),
+            "ValidatingAdmissionPolicy" => self.policies.extend(name(&value)),
             "StatefulSet" => {
                 let set: StatefulSet = read(value)?;
                 let service_name = set.spec.as_ref().and_then(|spec| spec.service_name.clone());
@@ -199,6 +205,11 @@ impl Objects {
             .map(|object| vec![empty_slice(service, object)])
             .unwrap_or_default()
     }
+}
+
+fn name(value: &Value) -> Option<String> {
+    let name = value.pointer("/metadata/name")?.as_str()?;
+    Some(name.to_owned())
 }
 
 fn empty_slice(service: &str, object: &Service) -> EndpointSlice {

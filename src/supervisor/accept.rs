@@ -326,7 +326,7 @@ fn user(settings: &Settings, facts: &Facts) -> Result<Option<Ids>, String> {
     };
     if !users::may_switch().map_err(|error| format!("cannot read /proc/self/status: {error}"))? {
         // As in Habitat: a Pod may forbid it, and its runAsUser says whom instead.
-        info!(
+        warn!(
             "running as self and not as {name}: the capabilities CHOWN, SETGID and SETUID are needed to choose"
         );
         return Ok(None);

@@ -25,9 +25,16 @@ pub struct Builder {
     command: Vec<String>,
     environment: Vec<(OsString, OsString)>,
     root: Option<TempDir>,
+    under: Vec<String>,
 }
 
 impl Builder {
+    /// Started by this command, which ends by becoming what its last words say.
+    pub fn under(mut self, words: &[&str]) -> Self {
+        self.under = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Arguments as they are.
     pub fn words(mut self, words: &[&str]) -> Self {
         self.arguments
@@ -103,7 +110,14 @@ impl Builder {
         let root = self
             .root
             .unwrap_or_else(|| tempfile::tempdir().expect("a root"));
-        let mut command = Command::new(binary());
+        let mut command = match self.under.split_first() {
+            None => Command::new(binary()),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(binary());
+                command
+            }
+        };
         command
             .arg("run")
             .args(["--root", &root.path().display().to_string()]);
@@ -181,6 +195,7 @@ impl Kubesup {
             command: Vec::new(),
             environment: Vec::new(),
             root: None,
+            under: Vec::new(),
         }
     }
 
@@ -317,6 +332,31 @@ pub fn binary() -> PathBuf {
 }
 
 /// Asks any HTTP server: status and body.
+/// What a command left that ends by itself.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub log: String,
+}
+
+/// A command of kubesup with an environment of its own, to its end.
+pub fn command(words: &[&str], environment: &[(&str, &str)]) -> Outcome {
+    let output = Command::new(binary())
+        .args(words)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .expect("kubesup");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Outcome {
+        code: output.status.code(),
+        stdout: text(&output.stdout),
+        log: text(&output.stderr),
+    }
+}
+
 pub fn http_get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
     http_get_as(address, path, "*/*")
 }

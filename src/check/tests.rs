@@ -1,0 +1,296 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::{Key, Layer, Origin, load};
+
+/// A Pod in which nothing is wrong.
+fn good() -> Value {
+    json!({
+        "metadata": {"name": "demo-0", "namespace": "shop", "labels": {"app.kubernetes.io/name": "demo"}, "annotations": {}},
+        "spec": {
+            "subdomain": "demo",
+            "containers": [{
+                "name": "demo",
+                "ports": [{"name": "http", "containerPort": 8080}],
+                "livenessProbe": {"httpGet": {"path": "/livez", "port": 9631}},
+                "readinessProbe": {"httpGet": {"path": "/readyz", "port": 9631}},
+            }],
+        },
+    })
+}
+
+/// The good Pod with one thing changed.
+fn with(pointer: &str, value: Value) -> Value {
+    let mut pod = good();
+    let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
+    pod.pointer_mut(parent).expect("a parent")[name] = value;
+    pod
+}
+
+fn resolved(pod: Value, flags: &[(Key, &str)]) -> Resolved {
+    let flags = flags
+        .iter()
+        .fold(Layer::new(Origin::Flag), |layer, (key, value)| {
+            layer.with(*key, *value)
+        });
+    let layers = Layers {
+        below_pod: vec![load::defaults()],
+        above_pod: vec![flags],
+    };
+    let pod: Pod = serde_json::from_value(pod).expect("a Pod");
+    resolve_pod(&Given {
+        pod: &pod,
+        identity: &Identity::default(),
+        layers: &layers,
+        unknown_variables: &[],
+    })
+}
+
+fn complaints(pod: Value, flags: &[(Key, &str)]) -> Vec<String> {
+    let findings = resolved(pod, flags).findings;
+    let bad = findings.iter().filter(|finding| finding.level != Level::Ok);
+    bad.map(|finding| format!("{:?} {}: {}", finding.level, finding.topic, finding.text))
+        .collect()
+}
+
+#[track_caller]
+fn one(pod: Value, flags: &[(Key, &str)], start: &str) {
+    let complaints = complaints(pod, flags);
+    assert!(
+        complaints.len() == 1 && complaints[0].starts_with(start),
+        "{start:?} is not the only one of {complaints:#?}"
+    );
+}
+
+const PROBE: &str = "/spec/containers/0/";
+
+#[test]
+fn a_pod_in_which_nothing_is_wrong_has_no_complaints() {
+    assert_eq!(complaints(good(), &[]), Vec::<String>::new());
+}
+
+#[test]
+fn a_liveness_probe_on_what_waits_for_the_group_is_an_error() {
+    for path in [
+        "/readyz",
+        "/readyz?verbose",
+        "/services",
+        "/services/demo/default/health",
+    ] {
+        let probe = json!({"httpGet": {"path": path, "port": 9631}});
+        let pod = with(&format!("{PROBE}livenessProbe"), probe);
+        one(pod, &[], "Error probes: liveness probe on /");
+    }
+}
+
+#[test]
+fn a_startup_probe_on_readiness_and_a_readiness_probe_on_liveness_are_errors() {
+    let probe = json!({"httpGet": {"path": "/readyz", "port": 9631}});
+    let pod = with(&format!("{PROBE}startupProbe"), probe);
+    one(pod, &[], "Error probes: startup probe on /readyz");
+    let probe = json!({"httpGet": {"path": "/livez", "port": 9631}});
+    let pod = with(&format!("{PROBE}readinessProbe"), probe);
+    one(pod, &[], "Error probes: readiness probe on /livez");
+}
+
+#[test]
+fn a_probe_on_a_port_that_nothing_serves_is_an_error_and_the_programs_own_is_none() {
+    let readiness = |port: Value| {
+        with(
+            &format!("{PROBE}readinessProbe"),
+            json!({"tcpSocket": {"port": port}}),
+        )
+    };
+    one(
+        readiness(json!(9999)),
+        &[],
+        "Error probes: readiness probe: nothing is known to serve port 9999",
+    );
+    one(
+        readiness(json!("htpp")),
+        &[],
+        "Error probes: readiness probe: no port of the container is called htpp",
+    );
+    for port in [json!(8080), json!("http"), json!(9631)] {
+        assert_eq!(complaints(readiness(port), &[]), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn probes_need_http_where_the_kubelet_reaches_it_and_as_it_is_served() {
+    let off = complaints(good(), &[(Key::ListenHttp, "none")]);
+    assert_eq!(off.len(), 2, "{off:#?}");
+    assert!(off[0].contains("HTTP is off"), "{off:#?}");
+    let inside = complaints(good(), &[(Key::ListenHttp, "127.0.0.1:9631")]);
+    assert!(
+        inside.len() == 2 && inside[0].contains("loopback"),
+        "{inside:#?}"
+    );
+    let tls = complaints(good(), &[(Key::Key, "k"), (Key::Certs, "c")]);
+    assert!(tls.len() == 2 && tls[0].contains("HTTPS"), "{tls:#?}");
+}
+
+#[test]
+fn without_a_readiness_probe_there_is_a_warning_with_its_lines() {
+    let resolved = resolved(with(&format!("{PROBE}readinessProbe"), Value::Null), &[]);
+    let warning = resolved
+        .findings
+        .iter()
+        .find(|finding| finding.level == Level::Warning);
+    assert_eq!(warning.expect("a warning").remedy[0], "readinessProbe:");
+}
+
+#[test]
+fn a_grace_period_shorter_than_the_stop_is_an_error_with_the_one_that_is_enough() {
+    let short = |seconds| with("/spec/terminationGracePeriodSeconds", json!(seconds));
+    one(short(10), &[], "Error grace period: ");
+    let flags = [(Key::ShutdownTimeout, "25s")];
+    let findings = resolved(good(), &flags).findings;
+    let error = findings
+        .iter()
+        .find(|finding| finding.level == Level::Error);
+    assert_eq!(
+        error.expect("an error").remedy,
+        ["spec:", "  terminationGracePeriodSeconds: 36"]
+    );
+    assert_eq!(complaints(short(36), &flags), Vec::<String>::new());
+}
+
+#[test]
+fn typos_in_annotations_variables_and_gates_are_errors() {
+    for (annotation, text) in [
+        ("kubesup.dev/confg", "did you mean config?"),
+        ("dmo.kubesup.dev/config", "did you mean demo?"),
+    ] {
+        let pod = with("/metadata/annotations", json!({annotation: "x"}));
+        let complaints = complaints(pod, &[]);
+        assert!(
+            complaints.len() == 1
+                && complaints[0].starts_with("Error annotations")
+                && complaints[0].contains(text),
+            "{complaints:#?}"
+        );
+    }
+    let gate = json!([{"conditionType": "kubesup.dev/health"}]);
+    one(
+        with("/spec/readinessGates", gate),
+        &[],
+        "Error readiness gate: readiness gate kubesup.dev/health: nobody sets",
+    );
+    let variables = BTreeMap::from([
+        ("KUBESUP_GRUOP".to_owned(), "x".to_owned()),
+        ("KUBESUP_SERVICE_HOST".to_owned(), "10.0.0.1".to_owned()),
+    ]);
+    assert_eq!(unknown_variables(&variables).len(), 1);
+}
+
+#[test]
+fn without_a_service_or_a_token_the_lines_to_add_are_told() {
+    one(
+        with("/spec/subdomain", Value::Null),
+        &[],
+        "Warning service: no Service is named",
+    );
+    one(
+        with("/spec/automountServiceAccountToken", json!(false)),
+        &[],
+        "Error identity: automountServiceAccountToken is false",
+    );
+}
+
+#[test]
+fn of_several_containers_the_own_one_is_asked_for() {
+    let pod = with(
+        "/spec/containers",
+        json!([{"name": "demo"}, {"name": "sidecar"}]),
+    );
+    one(pod, &[], "Error container: cannot tell which container");
+}
+
+#[test]
+fn each_setting_is_shown_with_its_origin() {
+    let pod = with("/metadata/annotations", json!({"kubesup.dev/config": "a"}));
+    let effective = resolved(pod, &[(Key::Group, "blue")]).effective;
+    let origin = |key: &str| {
+        let setting = effective.iter().find(|setting| setting.key == key);
+        setting.map(|setting| (setting.value.as_str(), setting.origin.as_str()))
+    };
+    assert_eq!(origin("config"), Some(("a", "Pod shop/demo-0")));
+    assert_eq!(origin("group"), Some(("blue", "flag")));
+    assert_eq!(origin("drain-max"), Some(("10s", "built-in defaults")));
+    assert_eq!(origin("bind"), None);
+}
+
+fn objects_of(
+    values: &[(Key, &str)],
+    topology: Topology,
+    facts: Facts,
+    seen: &Inventory,
+) -> Vec<String> {
+    let mut settings = resolved(good(), values).settings.expect("settings");
+    settings.topology = topology;
+    let findings = objects(&settings, "shop", facts, seen);
+    let bad = findings.iter().filter(|finding| finding.level != Level::Ok);
+    bad.map(|finding| format!("{:?} {}: {}", finding.level, finding.topic, finding.text))
+        .collect()
+}
+
+use crate::config::Topology;
+
+#[test]
+fn what_is_named_and_not_there_is_an_error_unless_it_may_be_missing() {
+    let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    let seen = Inventory {
+        config_maps: names(&["there"]),
+        secrets: names(&[]),
+        services: names(&["shop/other"]),
+        leases: names(&[]),
+        policies: names(&[]),
+    };
+    let facts = Facts {
+        role_label: true,
+        ..Facts::default()
+    };
+    let values = [
+        (Key::Config, "there, gone, perhaps?"),
+        (Key::Secrets, "gone"),
+        (Key::Bind, "db:pg,other:other"),
+    ];
+    let texts = objects_of(&values, Topology::Leader, facts, &seen);
+    let starts = [
+        "Error objects: ConfigMap shop/gone: it is not there",
+        "Error objects: Secret shop/gone: it is not there",
+        "Error service: Service shop/demo: it is not there",
+        "Warning binds: bind db: Service shop/pg: it is not there",
+        "Error leader: Lease shop/kubesup.demo.default: it is not there",
+        "Warning role label: no ValidatingAdmissionPolicy",
+    ];
+    assert_eq!(texts.len(), starts.len(), "{texts:#?}");
+    for (text, start) in texts.iter().zip(starts) {
+        assert!(text.starts_with(start), "{texts:#?}");
+    }
+    let unknown = Inventory::default();
+    let nothing = objects_of(&values, Topology::Standalone, Facts::default(), &unknown);
+    assert_eq!(
+        nothing,
+        Vec::<String>::new(),
+        "what was not seen is not judged"
+    );
+}
+
+#[test]
+fn a_denied_rule_is_an_error_and_an_optional_one_a_warning() {
+    let settings = resolved(good(), &[]).settings.expect("settings");
+    let rules = crate::rbac::rules(&settings, Facts::default());
+    let denied = rules
+        .into_iter()
+        .map(|rule| (rule, Review::Denied(vec!["watch".into()])))
+        .collect::<Vec<_>>();
+    let levels: Vec<_> = rights(&denied)
+        .iter()
+        .map(|finding| finding.level)
+        .collect();
+    assert_eq!(levels, [Level::Error, Level::Error, Level::Warning]);
+}

@@ -1,0 +1,107 @@
+//! Owns the questions of `kubesup check` and `kubesup rbac` to the API server: what the own Pod is, what is there, and
+//! what is allowed. Never watches, and never writes.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::future::join_all;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ListParams, PostParams};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+
+use crate::rbac::Rule;
+
+/// For one question. 10 s: somebody waits at a terminal.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The own Pod; `None` when there is none of this name.
+///
+/// # RBAC
+///
+/// rbac: "" pods list,watch
+pub async fn pod(client: Client, namespace: &str, name: &str) -> Result<Option<Pod>, String> {
+    let api: Api<Pod> = Api::namespaced(client, namespace);
+    let named = ListParams::default().fields(&format!("metadata.name={name}"));
+    let pods = within(api.list(&named)).await?;
+    Ok(pods.items.into_iter().next())
+}
+
+/// Whether an object of this name is there, without reading what is in it. Listed by its name, as the watches do, so that
+/// it needs no other right than theirs.
+pub async fn exists<K>(client: Client, namespace: &str, name: &str) -> Result<bool, String>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + Debug,
+{
+    let api: Api<K> = Api::namespaced(client, namespace);
+    let named = ListParams::default().fields(&format!("metadata.name={name}"));
+    let found = within(api.list_metadata(&named)).await?;
+    Ok(!found.items.is_empty())
+}
+
+/// Which verbs of the rule are denied; empty: it is granted. Everybody may ask this of himself.
+pub async fn denied(client: &Client, namespace: &str, rule: &Rule) -> Result<Vec<String>, String> {
+    let names: Vec<Option<&str>> = match rule.names.as_slice() {
+        [] => vec![None],
+        names => names.iter().map(|name| Some(name.as_str())).collect(),
+    };
+    let namespace = rule.namespace.as_deref().unwrap_or(namespace);
+    let verbs = rule.right.verbs.iter();
+    let questions = verbs.flat_map(|verb| names.iter().map(move |name| (*verb, *name)));
+    let answers = questions.map(|(verb, name)| async move {
+        let allowed = is_allowed(client.clone(), namespace, rule, verb, name).await?;
+        Ok((!allowed).then(|| verb.to_owned()))
+    });
+    let answers: Result<Vec<Option<String>>, String> =
+        join_all(answers).await.into_iter().collect();
+    let mut denied: Vec<String> = answers?.into_iter().flatten().collect();
+    denied.dedup();
+    Ok(denied)
+}
+
+async fn is_allowed(
+    client: Client,
+    namespace: &str,
+    rule: &Rule,
+    verb: &str,
+    name: Option<&str>,
+) -> Result<bool, String> {
+    let (resource, subresource) = match rule.right.resource.split_once('/') {
+        Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
+        None => (rule.right.resource, None),
+    };
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                group: Some(rule.right.group.to_owned()),
+                resource: Some(resource.to_owned()),
+                subresource,
+                verb: Some(verb.to_owned()),
+                name: name.map(ToOwned::to_owned),
+                namespace: Some(namespace.to_owned()),
+                ..ResourceAttributes::default()
+            }),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let api: Api<SelfSubjectAccessReview> = Api::all(client);
+    let answer = within(api.create(&PostParams::default(), &review)).await?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
+async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
+    match tokio::time::timeout(ANSWER, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(kube::Error::Api(status))) => Err(format!("{} {}", status.code, status.message)),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_elapsed) => Err(format!("no answer within {ANSWER:?}")),
+    }
+}
