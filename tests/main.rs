@@ -16,6 +16,7 @@ mod bad_config;
 mod configuration;
 mod demo;
 mod drain;
+mod example_nginx;
 mod exit_codes;
 mod flags;
 mod graceful_stop;

@@ -3,6 +3,7 @@
 pub mod api_server;
 pub mod kubesup;
 pub mod namespace;
+pub mod network;
 pub mod package;
 
 use std::fmt::Debug;
