@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 /// Says that this process is inside.
-const INSIDE: &str = "KUBESUP_TEST_NETWORK";
+const INSIDE: &str = "TESTS_OWN_NETWORK";
 /// Where the real programs are, for the process inside, which can fetch nothing.
-const PROGRAMS: &str = "KUBESUP_TEST_PROGRAMS";
+const PROGRAMS: &str = "TESTS_PROGRAMS";
 
 /// Runs `body` in a network of its own. `test` is the test's full name: `module::function`.
 #[expect(
