@@ -443,7 +443,10 @@ impl Supervisor {
 
     /// Does what the lead asks for, and what waited for its end.
     fn look_at_the_lead(&mut self) {
-        match self.lead.duty() {
+        let duty = self.lead.duty();
+        // Readers see what was done here before the next event, which may be long in coming.
+        let mut acted = duty != Duty::Nothing;
+        match duty {
             Duty::Nothing => {}
             Duty::Demote(term) => self.demote(term),
             Duty::Kill(term) => {
@@ -467,9 +470,13 @@ impl Supervisor {
                 !self.begun || election.leader.as_ref().is_some_and(|leader| leader.is_me);
             if at_once && !self.accepted.is_first() {
                 self.render();
+                acted = true;
             } else if self.settle.due(Duration::ZERO, Duration::ZERO).is_none() {
                 self.settle.changed(self.now().mono);
             }
+        }
+        if acted {
+            self.publish();
         }
         if let Some((signal, until)) = self.held
             && (!self.lead.is_involved() || until <= self.now().mono)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
@@ -144,4 +145,126 @@ fn a_killed_leader_is_replaced_and_a_new_start_in_its_pod_stands_anew() {
     let before = std::time::Instant::now();
     wait_role(&second, "leads 3");
     assert!(before.elapsed() < Duration::from_secs(5), "lease + 2 s");
+}
+
+/// Writes this into the Lease, as somebody with kubectl would.
+fn edit(namespace: &Namespace<'_>, change: &serde_json::Value) {
+    let leases = namespace.api::<Lease>();
+    let merge = Patch::Merge(change);
+    block_on(leases.patch(LEASE, &PatchParams::default(), &merge)).expect("a Lease");
+}
+
+#[test]
+fn an_annotation_hands_the_lead_over_and_habitats_views_follow() {
+    let namespace = Namespace::new(ApiServer::shared());
+    group(&namespace);
+    let package = package();
+    let first = member(&namespace, &package, 0);
+    wait_role(&first, "leads 1");
+    let second = member(&namespace, &package, 1);
+    wait_role(&second, "follows");
+    let pid = first.main_pid();
+    let uid = |name: &str| {
+        let pod = block_on(namespace.api::<Pod>().get(name)).expect("the Pod");
+        pod.metadata.uid.expect("a uid")
+    };
+    let endpoint = |name: &str, address: &str| json!({"addresses": [address], "targetRef": {"kind": "Pod", "name": name, "uid": uid(name)}});
+    namespace.put::<EndpointSlice>(json!({
+        "metadata": {"name": "demo-1", "labels": {"kubernetes.io/service-name": SERVICE}},
+        "addressType": "IPv4", "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        "endpoints": [endpoint("demo-0", "10.1.0.1"), endpoint("demo-1", "10.1.0.2")],
+    }));
+
+    edit(
+        &namespace,
+        &json!({"metadata": {"annotations": {"kubesup.dev/transfer": "1 demo-1"}}}),
+    );
+
+    wait_role(&second, "leads 2");
+    wait_role(&first, "follows");
+    assert_eq!(first.main_pid(), pid, "demoted by reconfigure");
+    for kubesup in [&first, &second] {
+        let leader = || {
+            let census: serde_json::Value =
+                serde_json::from_str(&kubesup.get("/census").1).expect("json");
+            let group = &census["census_groups"]["demo.default"];
+            let id = group["leader_id"].as_str().unwrap_or_default().to_owned();
+            (id, group["election_status"].clone())
+        };
+        let id = uid("demo-1").replace('-', "");
+        wait_until(
+            "the census has the new leader",
+            leader,
+            |(leader, status)| *leader == id && status == "ElectionFinished",
+        );
+        assert_eq!(kubesup.item()["topology"], "leader");
+    }
+}
+
+#[test]
+fn a_lease_that_is_emptied_edited_or_deleted_leaves_one_leader_and_a_higher_term() {
+    let namespace = Namespace::new(ApiServer::shared());
+    group(&namespace);
+    namespace.role(json!([
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["list", "watch", "update", "create"]},
+    ]));
+    let package = package();
+    let first = member(&namespace, &package, 0);
+    wait_role(&first, "leads 1");
+    let second = member(&namespace, &package, 1);
+    wait_role(&second, "follows");
+    let mut known = 1;
+    let mut one_leads_with_a_higher_term = |what: &str| {
+        let seen = || (role(&first), role(&second), holder(&namespace));
+        let (_, _, (_, term)) = wait_until(what, seen, |(first, second, (_, term))| {
+            let leads = format!("leads {term}");
+            *term > known
+                && ((*first == leads && second == "follows")
+                    || (*second == leads && first == "follows"))
+        });
+        known = term;
+    };
+
+    edit(&namespace, &json!({"spec": {"holderIdentity": null}}));
+    one_leads_with_a_higher_term("the holder was cleared");
+    edit(
+        &namespace,
+        &json!({"spec": {"holderIdentity": "somebody/else", "leaseDurationSeconds": 1}}),
+    );
+    one_leads_with_a_higher_term("somebody else was written into it");
+    edit(&namespace, &json!({"spec": {"leaseTransitions": 0}}));
+    one_leads_with_a_higher_term("the term was put back");
+    namespace.delete::<Lease>(LEASE);
+    namespace.put::<Lease>(json!({"metadata": {"name": LEASE}}));
+    one_leads_with_a_higher_term("it was deleted and made anew");
+}
+
+#[test]
+fn without_a_cluster_it_leads_alone_and_without_a_service_it_says_what_is_missing() {
+    let package = package();
+    let manifests = Folder::new();
+    let pod = |service: &str| {
+        format!(
+            "kind: Pod\nmetadata:\n  name: demo-0\n  labels: {{app.kubernetes.io/name: demo}}\n  annotations: {{kubesup.dev/topology: leader}}\n\
+             spec: {{{service} containers: [{{name: main}}]}}\n"
+        )
+    };
+    manifests.write("demo.yaml", &pod(""));
+    let kubesup = Kubesup::builder()
+        .manifests(manifests.path())
+        .package(package.path())
+        .start();
+    kubesup.wait_readyz("topology leader needs a Service");
+
+    manifests
+        .write(
+            "service.yaml",
+            "kind: Service\nmetadata: {name: demo}\nspec: {selector: {app.kubernetes.io/name: demo}, ports: [{port: 80}]}\n",
+        )
+        .write("demo.yaml", &pod("subdomain: demo,"));
+
+    kubesup.wait_ready();
+    wait_role(&kubesup, "leads 1");
 }
