@@ -104,6 +104,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let (freshness, ages) = watch::channel(Freshness::default());
     let metrics = Metrics::new();
     let mut tasks = JoinSet::new();
+    let (reported, told) = (readers.clone(), histories.clone());
     let http = listen(&settings)?;
     let address = http
         .as_ref()
@@ -147,6 +148,8 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         base,
         freshness,
         drains: drain_requests,
+        snapshots: reported,
+        history: told,
     };
     source.start(&mut tasks, package, feeds, &shutdown).await?;
     tasks.spawn(async move {

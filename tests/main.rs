@@ -18,6 +18,7 @@ mod check;
 mod configuration;
 mod demo;
 mod drain;
+mod events;
 mod exit_codes;
 mod flags;
 mod graceful_stop;
