@@ -15,12 +15,12 @@ COPY --from=build --chmod=755 /out/kubesup /out/demo /out/sh /bin/
 COPY examples/demo/default.toml /demo/
 COPY examples/demo/config /demo/config
 COPY examples/demo/hooks /demo/hooks
-ENV PATH=/bin
+ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin
 USER 65534:65534
 ENTRYPOINT ["/bin/kubesup"]
 
 FROM scratch
 COPY --from=build --chmod=755 /out/kubesup /bin/kubesup
-ENV PATH=/bin
+ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin
 USER 65534:65534
 ENTRYPOINT ["/bin/kubesup"]

@@ -5,6 +5,7 @@ mod config;
 mod gateway;
 mod inspect;
 mod install;
+mod last_words;
 mod offline;
 mod pkg_ident;
 mod render;
@@ -22,8 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::cli::run::Arguments;
+use crate::cluster::elect;
 use crate::cluster::freshness::Freshness;
 use crate::config::{Key, Layer, Layers, Origin, Problem, Settings, load, resolve};
+use crate::lifecycle::election::{Candidate, Outlook};
 use crate::metrics::Metrics;
 use crate::package::directory;
 use crate::process::{Processes, Signals};
@@ -34,6 +37,7 @@ use crate::{api, observe};
 pub use config::config;
 pub use inspect::{check, rbac};
 pub use install::install;
+pub use last_words::{last_words, variable_name};
 pub use render::render;
 use source::{Feeds, PackageSource, Source};
 
@@ -130,6 +134,9 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let (wanted, wants) = watch::channel(BTreeSet::new());
     let (drains, drain_requests) = mpsc::channel(1);
     let drains = source.drains().then_some(drains);
+    let (stands, standing) = watch::channel(None);
+    let (candidates, candidacies) = watch::channel(Candidate::default());
+    let (outlooks, outlook) = watch::channel(Outlook::default());
     let (view, views) = watch::channel(Arc::new(View::default()));
     let fold = Fold::new(source.identity(), layers);
     wanted.send_replace(fold.wanted());
@@ -150,6 +157,11 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         drains: drain_requests,
         snapshots: reported,
         history: told,
+        election: elect::Channels {
+            stands: standing,
+            candidates: candidacies,
+            outlook: outlooks,
+        },
     };
     source.start(&mut tasks, package, feeds, &shutdown).await?;
     tasks.spawn(async move {
@@ -169,9 +181,14 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         environment,
         variables,
         drains,
+        election: supervisor::Election {
+            stands,
+            candidates,
+            outlook,
+        },
         shutdown: shutdown.clone(),
     });
-    let code = until_over(service, &mut tasks, &shutdown).await;
+    let code = Box::pin(until_over(service, &mut tasks, &shutdown)).await;
     shutdown.cancel();
     Ok(code)
 }

@@ -13,6 +13,7 @@ pub mod access;
 mod backoff;
 pub mod client;
 pub mod drain;
+pub mod elect;
 pub mod freshness;
 mod gate;
 pub mod identity;

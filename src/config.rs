@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use bind::Bind;
 pub use keys::Key;
-pub use lease::LeaseTimes;
+pub use lease::{LeaseTimes, OnLost};
 pub use resolve::{Layer, Layers, Origin, Problem, resolve};
 pub use supervision::{
     HealthCheck, LogFormat, OnHealthFailure, Output, RemapExit, RewriteSignals, RunAs,
@@ -125,6 +125,10 @@ pub struct Settings {
     pub settle_quiet: Duration,
     /// … but no longer than this after the first.
     pub settle_max: Duration,
+    /// How a lead is held, lost and taken over.
+    pub lease: LeaseTimes,
+    /// What losing a lead means for the program.
+    pub on_lost_lease: OnLost,
     /// A missing value in a template is an error.
     pub strict: bool,
 }
@@ -239,6 +243,11 @@ impl Settings {
             (Key::InitTimeout, format!("{:?}", self.init_timeout)),
             (Key::DrainLinger, format!("{:?}", self.drain_linger)),
             (Key::DrainMax, format!("{:?}", self.drain_max)),
+            (Key::LeaseDuration, format!("{:?}", self.lease)),
+            (
+                Key::OnLostLease,
+                format!("{:?}", self.on_lost_lease).to_lowercase(),
+            ),
             (Key::SettleQuiet, format!("{:?}", self.settle_quiet)),
             (Key::SettleMax, format!("{:?}", self.settle_max)),
             (Key::Strict, self.strict.to_string()),

@@ -13,6 +13,7 @@ pub mod api;
 pub mod app;
 pub mod check;
 pub mod cli;
+pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod files;

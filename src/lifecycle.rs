@@ -95,6 +95,13 @@ pub enum Event {
         /// Members of the group, self included.
         members: usize,
     },
+    /// The program is to run with this rendering, which does not let it lead, at once.
+    Demote {
+        /// The files as they are on disk now.
+        files: Arc<Files>,
+    },
+    /// The program is killed: it did not give up its lead in time.
+    KillProgram,
     /// Service files on disk are others than before.
     FilesUpdated,
     /// The job that a command asked for has this pid.

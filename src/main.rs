@@ -40,7 +40,14 @@ fn main() -> ExitCode {
             )
         }
     };
-    let code = code.unwrap_or_else(|error| complain(command, &error));
+    let code = code.unwrap_or_else(|error| {
+        if command == "run" {
+            // Whoever describes the Pod sees no stderr.
+            let variable = std::env::var_os(app::variable_name());
+            app::last_words(&arguments, variable.as_deref(), &error);
+        }
+        complain(command, &error)
+    });
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
 }
 

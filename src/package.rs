@@ -1,6 +1,7 @@
 //! Owns what is run: `default.toml`, `hooks/*`, `config/**` and a Habitat package's metafiles as one [`Package`], from a directory, from ConfigMaps and
 //! from the command after `--`, and the merge of its configuration layers. Never renders and never watches.
 
+pub mod binds;
 pub mod directory;
 pub mod document;
 pub mod exports;

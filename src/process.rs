@@ -3,6 +3,7 @@
 //! One thread spawns and reaps, so that no exit status can be lost between the two: everything here runs on the
 //! current-thread runtime, and nothing else in the program may wait for a child (`clippy.toml` bans it).
 
+mod deaths;
 pub mod format;
 mod leftovers;
 pub mod output;
@@ -23,10 +24,10 @@ pub use signals::{Signal, Signals};
 pub use spawn::{Child, Command, Copying, Exit, SpawnError};
 pub use users::Ids;
 
-/// First lines of `main`, before the runtime and any child: no signal is blocked, and orphans come to us although we may
-/// not be PID 1.
+/// First lines of `main`, before the runtime, any thread and any child: no signal is blocked but CHLD, which is read from a
+/// descriptor (`deaths`), and orphans come to us although we may not be PID 1.
 pub fn prepare() -> io::Result<()> {
-    nix::sys::signal::SigSet::empty().thread_set_mask()?;
+    deaths::chld().thread_set_mask()?;
     if std::process::id() != 1 {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::lifecycle::status::Status;
-use crate::package::Package;
 use crate::package::taint::Taint;
+use crate::package::{Package, binds};
 use crate::world::{View, World};
 
 /// Everything that readers see. Cheap to clone.
@@ -20,6 +20,10 @@ pub struct Snapshot {
     pub service: Option<Arc<Service>>,
     /// How the service does.
     pub status: Status,
+    /// How each bind stands.
+    pub binds: Vec<binds::Status>,
+    /// In the binding mode strict, before the first start: some of them hold it back.
+    pub waiting_for_binds: bool,
     /// Why the newest configuration, hook or template was not accepted, one line each; empty when it was.
     pub rejections: Vec<String>,
     /// Settings of the own Pod that were edited after the start and wait for the next one, one line each.
@@ -38,6 +42,8 @@ impl Snapshot {
             && Arc::ptr_eq(&self.view, &other.view)
             && self.status == other.status
             && self.rejections == other.rejections
+            && self.binds == other.binds
+            && self.waiting_for_binds == other.waiting_for_binds
             && self.pending == other.pending
     }
 }

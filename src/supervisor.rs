@@ -3,6 +3,7 @@
 
 mod accept;
 mod jobs;
+mod lead;
 mod local;
 mod probe;
 mod record;
@@ -17,20 +18,23 @@ use futures::StreamExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::supervision::Rewritten;
 use crate::config::{Settings, resolve};
+use crate::lifecycle::election::Leaving;
 use crate::lifecycle::settle::Settle;
 use crate::lifecycle::{
     CheckKind, Command, Drain, Drained, Event, Job, Lifecycle, Notice, Now, Policy,
 };
 use crate::package::Package;
-use crate::process::{Processes, Reaped, Signal, Signals};
+use crate::process::{Processes, Signal, Signals};
 use crate::snapshot::{Paths, Snapshot};
-use crate::world::{Departing, View};
+use crate::world::{Departing, View, World};
 use accept::Accepted;
 use jobs::{Jobs, Outcome};
+pub use lead::Election;
+use lead::{Duty, Lead};
 use local::Local;
 pub use local::lay_once;
 use record::Recorder;
@@ -64,6 +68,8 @@ pub struct Dependencies {
     pub variables: BTreeMap<String, String>,
     /// Who watches the own Pod's endpoints at a stop; `None` where nothing drains.
     pub drains: Option<mpsc::Sender<DrainRequest>>,
+    /// The election of a leader.
+    pub election: Election,
     /// Ends the loop from outside, when another part has failed: as a TERM.
     pub shutdown: CancellationToken,
 }
@@ -96,12 +102,15 @@ struct Supervisor {
     jobs: Jobs,
     recorder: Recorder,
     deleted: bool,
-    /// A storm of orphans: others have their turn, then reaping goes on.
-    reap_more: bool,
     exit_code: Option<i32>,
     drains: Option<mpsc::Sender<DrainRequest>>,
     /// The answer that a drain waits for.
     draining: Option<oneshot::Receiver<Drained>>,
+    lead: Lead,
+    /// The life cycle has been given a rendering.
+    begun: bool,
+    /// A stop signal that waits until the lead is handed over, at most until then.
+    held: Option<(i32, Duration)>,
 }
 
 /// How long the last output may take to leave.
@@ -123,6 +132,7 @@ impl Supervisor {
             environment,
             variables,
             drains,
+            election,
             shutdown,
         } = dependencies;
         let policy = policy(&settings, None, None);
@@ -140,10 +150,12 @@ impl Supervisor {
             jobs: Jobs::new(processes, environment),
             recorder: Recorder::new(reports),
             deleted: false,
-            reap_more: false,
             exit_code: None,
             drains,
             draining: None,
+            lead: Lead::new(election),
+            begun: false,
+            held: None,
         }
     }
 
@@ -151,9 +163,12 @@ impl Supervisor {
         self.settle.changed(Duration::ZERO);
         let mut looked = false;
         loop {
+            // Before anything else: whoever was stopped may have lost the lead meanwhile.
+            self.look_at_the_lead();
             if let Some(code) = self.exit_code {
                 // A reader of ours that is stuck must not hold up the end.
                 let _ = tokio::time::timeout(FLUSH, self.jobs.flush()).await;
+                self.lead.release(&self.lifecycle.status()).await;
                 return code;
             }
             let deadline = self.next_deadline();
@@ -170,14 +185,19 @@ impl Supervisor {
                 Some((job, outcome)) = self.jobs.running.next() => self.on_end(job, outcome),
                 Some(()) = self.jobs.late_output.next() => {}
                 Ok(drained) = answer(&mut self.draining) => self.feed(Event::Drained(drained)),
-                signal = self.signals.recv() => self.on_signal(signal),
+                signal = self.signals.recv() => {
+                    if self.on_signal(signal) == Heard::Nothing { continue }
+                }
                 changed = self.views.changed() => {
                     if changed.is_ok() { self.on_view() } else { self.shutdown.cancel() }
                 }
                 Ok(()) = self.base.changed() => self.settle.changed(self.now().mono),
                 () = self.local.changed() => self.settle.changed(self.now().mono),
-                () = self.shutdown.cancelled(), if !self.lifecycle.is_stopping() => self.feed(Event::Stop { signal: TERM }),
-                () = tokio::task::yield_now(), if self.reap_more => self.reap(),
+                () = self.lead.changed() => {}
+                () = self.shutdown.cancelled(), if !self.lifecycle.is_stopping() && self.held.is_none() => self.stop(TERM),
+                () = tokio::task::yield_now(), if self.jobs.reap_more => {
+                    if self.reap() == Heard::Nothing { continue }
+                }
                 () = sleep_until(self.start, deadline) => self.on_time(),
             }
             self.publish();
@@ -196,6 +216,8 @@ impl Supervisor {
         self.render_deadline()
             .into_iter()
             .chain(self.lifecycle.next_deadline())
+            .chain(self.held.map(|(_, until)| until))
+            .chain(self.lead.next_look().map(|pause| self.now().mono + pause))
             .min()
     }
 
@@ -238,13 +260,17 @@ impl Supervisor {
                 ?departing,
                 "the own Pod is being deleted; nothing is restarted any more"
             );
+            self.lead.leaving = Some(match departing {
+                Departing::Deleted { .. } => Leaving::Stopping,
+                Departing::Gone => Leaving::Gone,
+            });
             self.feed(Event::Deleted { grace });
         }
     }
 
-    fn on_signal(&mut self, signal: Signal) {
+    fn on_signal(&mut self, signal: Signal) -> Heard {
         match signal {
-            Signal::Child => self.reap(),
+            Signal::Child => return self.reap(),
             Signal::Hangup if self.rewritten(HUP) != Rewritten::Same => self.forward(HUP),
             Signal::Hangup => {
                 info!("HUP: rendering anew");
@@ -256,10 +282,11 @@ impl Supervisor {
             }
             Signal::Stop(signal) => {
                 info!(signal, "stop signal");
-                self.feed(Event::Stop { signal });
+                self.stop(signal);
             }
             Signal::Forward(signal) => self.forward(signal),
         }
+        Heard::Something
     }
 
     fn rewritten(&self, signal: i32) -> Rewritten {
@@ -275,10 +302,17 @@ impl Supervisor {
         }
     }
 
-    fn reap(&mut self) {
-        self.reap_more = self.jobs.reap() == Reaped::Some;
-        if let Some(event) = self.jobs.look_again() {
-            self.feed(event);
+    /// What readers see does not change because somebody's orphan has ended: a storm of them is not published one by one.
+    fn reap(&mut self) -> Heard {
+        self.jobs.reap();
+        self.recorder
+            .orphans_reaped(self.jobs.processes.orphans_reaped());
+        match self.jobs.look_again() {
+            Some(event) => {
+                self.feed(event);
+                Heard::Something
+            }
+            None => Heard::Nothing,
         }
     }
 
@@ -293,7 +327,7 @@ impl Supervisor {
             && let Some(signal) = INTERRUPTS.into_iter().find(|signal| 128 + signal == code)
         {
             // On a terminal ctrl-C goes to the program alone; who presses it wants all of it to end.
-            self.feed(Event::Stop { signal });
+            self.stop(signal);
         }
         self.feed(event);
     }
@@ -308,12 +342,26 @@ impl Supervisor {
         let view = self.views.borrow().clone();
         if self.accepted.pin(&view) {
             self.local.follow(user_toml(self.accepted.settings()));
+            if let Some(world) = &view.world {
+                self.lead.stand(self.accepted.settings(), &world.pod);
+            }
         }
+        let view = self.with_election(view);
         let base = self
             .local
             .lay(&self.base.borrow(), &self.accepted.settings().name);
+        if self.accepted.is_first()
+            && let Err(problems) = self.accepted.refuse_binds(&base)
+        {
+            for problem in &problems {
+                error!("cannot start: {problem}");
+            }
+            let text = format!("{}\n", problems.join("\n"));
+            termination::write(&self.accepted.settings().termination_log, &text);
+            self.exit_code = Some(EX_USAGE);
+            return;
+        }
         let now = self.now();
-        let first = self.accepted.is_first();
         let before = Arc::clone(self.accepted.on_disk());
         let events = self.accepted.render(&view, &base, now.mono);
         let took = self.now().mono.saturating_sub(now.mono);
@@ -330,7 +378,11 @@ impl Supervisor {
                 .also_stop_at(stop_signals(&service.settings, pod));
             self.lifecycle.set_policy(policy);
         }
-        if first && self.accepted.is_installed() {
+        self.lead.rendered = true;
+        if self.lead.waits() {
+            return;
+        }
+        if !std::mem::replace(&mut self.begun, true) && self.accepted.is_installed() {
             self.lifecycle.set_installed();
         }
         for event in events {
@@ -364,11 +416,124 @@ impl Supervisor {
                         events.extend(self.jobs.begin_sweep(told, others));
                     }
                     Command::KillRest => self.jobs.kill_rest(),
-                    Command::Tell(notice) => tell(&notice),
+                    Command::Tell(notice) => {
+                        if matches!(notice, Notice::Failed { .. } | Notice::FailedToStart { .. }) {
+                            self.lead.failures += 1;
+                        }
+                        tell(&notice);
+                    }
                     Command::Finish { code } => self.finish(code),
                 }
             }
         }
+    }
+
+    /// A stop. A lead is given up first, while the program goes on; who asks twice does not want to wait for that.
+    fn stop(&mut self, signal: i32) {
+        self.lead.leaving.get_or_insert(Leaving::Stopping);
+        let first = self.held.is_none() && !self.lifecycle.is_stopping();
+        if first && self.lead.is_involved() {
+            info!("giving up the lead before the stop");
+            self.held = Some((signal, self.now().mono + self.lead.longest_handover()));
+        } else {
+            self.held = None;
+            self.feed(Event::Stop { signal });
+        }
+    }
+
+    /// Does what the lead asks for, and what waited for its end.
+    fn look_at_the_lead(&mut self) {
+        match self.lead.duty() {
+            Duty::Nothing => {}
+            Duty::Demote(term) => self.demote(term),
+            Duty::Kill(term) => {
+                if self.lead.ending.is_none() {
+                    self.demote(term);
+                }
+                warn!(
+                    term,
+                    "the program did not give up the lead in time; killing it"
+                );
+                self.feed(Event::KillProgram);
+            }
+        }
+        if self.lead.ending.is_some() && (!self.begun || self.lifecycle.has_taken_over()) {
+            self.lead.ended();
+            self.publish();
+        }
+        let election = self.lead.election();
+        if self.lead.stands() && self.lead.shown != election && self.lead.ending.is_none() {
+            let at_once =
+                !self.begun || election.leader.as_ref().is_some_and(|leader| leader.is_me);
+            if at_once && !self.accepted.is_first() {
+                self.render();
+            } else if self.settle.due(Duration::ZERO, Duration::ZERO).is_none() {
+                self.settle.changed(self.now().mono);
+            }
+        }
+        if let Some((signal, until)) = self.held
+            && (!self.lead.is_involved() || until <= self.now().mono)
+        {
+            self.held = None;
+            self.feed(Event::Stop { signal });
+            self.publish();
+        }
+    }
+
+    /// The world as it was accepted last, but for the lead, is rendered and its reaction begun.
+    fn demote(&mut self, term: u64) {
+        self.lead.ending = Some(term);
+        let Some(service) = self.accepted.service() else {
+            return;
+        };
+        let mut view = View::clone(&self.views.borrow());
+        view.world = Some(Arc::clone(&service.world));
+        let view = self.with_election(Arc::new(view));
+        let base = self
+            .local
+            .lay(&self.base.borrow(), &self.accepted.settings().name);
+        let now = self.now();
+        let before = Arc::clone(self.accepted.on_disk());
+        let events = self.accepted.render(&view, &base, now.mono);
+        let took = self.now().mono.saturating_sub(now.mono);
+        self.recorder
+            .tried(&view, &base, &before, &self.accepted, took, now);
+        if !self.begun {
+            return;
+        }
+        let mut rendered = false;
+        for event in events {
+            if let Event::Rendered { files, .. } = event {
+                rendered = true;
+                self.feed(Event::Demote { files });
+            }
+        }
+        if !rendered {
+            // With these files the program would lead again: only an end is safe.
+            error!(
+                term,
+                "what the program needs to give up the lead does not render; killing it and ending"
+            );
+            self.feed(Event::KillProgram);
+            self.feed(Event::Stop { signal: TERM });
+        }
+    }
+
+    /// The view with the election as it is now.
+    fn with_election(&mut self, view: Arc<View>) -> Arc<View> {
+        if !self.lead.stands() {
+            return view;
+        }
+        self.lead.shown = self.lead.election();
+        let world = view.world.as_ref().map(|world| {
+            let mut world = World::clone(world);
+            world.election.clone_from(&self.lead.shown);
+            Arc::new(world)
+        });
+        Arc::new(View {
+            world,
+            ..View::clone(&view)
+        })
     }
 
     /// Has the own endpoints watched. Without anybody who could there is nothing to wait for.
@@ -397,11 +562,14 @@ impl Supervisor {
     }
 
     fn publish(&self) {
-        self.recorder.publish(self.jobs.processes.orphans_reaped());
+        self.lead.tell(&self.lifecycle.status());
+        self.recorder.publish();
         let snapshot = Snapshot {
             view: self.views.borrow().clone(),
             service: self.accepted.service().cloned(),
             status: self.lifecycle.status(),
+            binds: self.accepted.binds().to_vec(),
+            waiting_for_binds: self.accepted.is_waiting_for_binds(),
             rejections: self.accepted.rejections().to_vec(),
             pending: self.accepted.pending(&self.views.borrow()),
         };
@@ -411,6 +579,16 @@ impl Supervisor {
             changed
         });
     }
+}
+
+/// As for every other usage error (sysexits).
+const EX_USAGE: i32 = 64;
+
+/// Whether a signal was about anything that readers see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Something,
+    Nothing,
 }
 
 /// HUP.

@@ -4,20 +4,23 @@
 //! Data comes in as [`Observation`]s, from `cluster` or from `manifests`, and leaves as a [`View`].
 //! The order in which observations arrive does not matter: the same objects give the same `World`, byte for byte.
 
+pub mod binds;
 pub mod config_map;
 pub mod fold;
 pub mod members;
 pub mod pod;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::Serialize;
 
 use crate::config::Settings;
+pub use binds::BoundGroup;
 pub use fold::Fold;
 pub use members::{Member, Members, stable_id};
 pub use pod::{Container, DEFAULT_GRACE_SECONDS, OwnPod};
@@ -60,6 +63,27 @@ pub enum Observation {
         /// What changed.
         delta: Delta<Secret>,
     },
+    /// The EndpointSlices of bound Services.
+    BoundSlices {
+        /// The watch that saw them: [`WatchKey::BoundSlices`].
+        watch: WatchKey,
+        /// What changed.
+        delta: Delta<EndpointSlice>,
+    },
+    /// One bound Service, watched by name.
+    BoundServices {
+        /// The watch that saw it: [`WatchKey::BoundService`].
+        watch: WatchKey,
+        /// What changed.
+        delta: Delta<Service>,
+    },
+    /// The group's Lease, watched by name. It goes to the election, and is no part of the fold.
+    Leases {
+        /// Its name, known even when it does not exist.
+        name: String,
+        /// What changed.
+        delta: Delta<Lease>,
+    },
     /// A watch cannot be kept up. What it told before stays valid.
     Trouble {
         /// Which watch.
@@ -69,7 +93,8 @@ pub enum Observation {
     },
 }
 
-/// Names one watch: what it looks at and how narrowly. All are in the own Pod's namespace.
+/// Names one watch: what it looks at and how narrowly. All but those of binds are in the own Pod's
+/// namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WatchKey {
     /// The own Pod, by name (`metadata.name` field selector).
@@ -89,6 +114,25 @@ pub enum WatchKey {
         /// The Secret's name.
         name: String,
     },
+    /// The EndpointSlices of all bound Services of one namespace (`kubernetes.io/service-name in (…)`).
+    BoundSlices {
+        /// Their namespace; `None` for the own one.
+        namespace: Option<String>,
+        /// The Services' names; never empty.
+        services: BTreeSet<String>,
+    },
+    /// One bound Service by name, for the exports in its annotations.
+    BoundService {
+        /// Its namespace; `None` for the own one.
+        namespace: Option<String>,
+        /// The Service's name.
+        service: String,
+    },
+    /// One Lease by name.
+    Lease {
+        /// The Lease's name.
+        name: String,
+    },
 }
 
 impl fmt::Display for WatchKey {
@@ -100,8 +144,27 @@ impl fmt::Display for WatchKey {
             }
             WatchKey::ConfigMap { name } => write!(f, "ConfigMap {name}"),
             WatchKey::Secret { name } => write!(f, "Secret {name}"),
+            WatchKey::BoundSlices {
+                namespace,
+                services,
+            } => {
+                let services: Vec<_> = services.iter().map(String::as_str).collect();
+                write!(f, "EndpointSlices of bound Service ")?;
+                write!(f, "{}{}", prefix(namespace.as_ref()), services.join(", "))
+            }
+            WatchKey::BoundService { namespace, service } => {
+                write!(f, "bound Service {}{service}", prefix(namespace.as_ref()))
+            }
+            WatchKey::Lease { name } => write!(f, "Lease {name}"),
         }
     }
+}
+
+/// `namespace/`, of another namespace than the own one.
+fn prefix(namespace: Option<&String>) -> String {
+    namespace
+        .map(|namespace| format!("{namespace}/"))
+        .unwrap_or_default()
 }
 
 /// What is known of the own Pod before anything was read from the API server.
@@ -130,6 +193,48 @@ pub struct World {
     pub overlay: BTreeMap<String, OverlayFile>,
     /// Service files by name.
     pub files: BTreeMap<String, ServiceFile>,
+    /// What is bound, by the bind's name.
+    pub binds: BTreeMap<String, BoundGroup>,
+    /// The election of a leader, as far as the own member knows it.
+    pub election: Election,
+}
+
+/// Where the group's election is, and who leads. As it is by default where nobody stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Election {
+    /// Where it is.
+    pub progress: Progress,
+    /// Who leads, or led last, until another is known.
+    pub leader: Option<Leader>,
+}
+
+/// Where an election is, in Habitat's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub enum Progress {
+    /// There is none, or nothing is known of it yet.
+    #[default]
+    None,
+    /// There is no valid leader.
+    InProgress,
+    /// There is none, and the API server cannot be asked.
+    NoQuorum,
+    /// There is one.
+    Finished,
+}
+
+/// Who leads.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Leader {
+    /// The Lease's `holderIdentity`.
+    pub holder: String,
+    /// The member.
+    pub member_id: String,
+    /// The term.
+    pub term: u64,
+    /// The `resourceVersion` of the acquiring write; only the leader itself knows it.
+    pub fence: String,
+    /// It is the own member.
+    pub is_me: bool,
 }
 
 /// The data of one ConfigMap or Secret that serves as live configuration.

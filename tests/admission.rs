@@ -1,6 +1,7 @@
 //! The admission policies of `role-label` and `readiness-gate`, on a real API server with a real Pod's token: a Pod changes
 //! itself and only that field.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,6 +10,9 @@ use crate::support::api_server::ApiServer;
 use crate::support::kubectl::{Answer, in_namespace};
 use crate::support::namespace::Namespace;
 use crate::support::wait_for;
+
+/// Held while the policies are created.
+static POLICIES: Mutex<()> = Mutex::new(());
 
 /// A namespace with the overlay's account, Roles and policies, and two Pods of it.
 struct Shop {
@@ -22,7 +26,11 @@ impl Shop {
         let admin = |arguments: &[&str], input: &str| {
             in_namespace(&namespace, arguments, input).expect("the administrator may")
         };
-        admin(&["apply", "-k", "examples/injected"], "");
+        {
+            // The policies have no namespace: of two that create one at a time, one would find it there.
+            let _one_at_a_time = POLICIES.lock().unwrap_or_else(PoisonError::into_inner);
+            admin(&["apply", "-k", "examples/injected"], "");
+        }
         // kubectl reads before it patches; kubesup does not, and is not granted it.
         let look = [
             "create",

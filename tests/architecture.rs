@@ -33,9 +33,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     // The shells.
     ("observe", &["world"]),
+    ("clock", &[]),
     (
         "cluster",
         &[
+            "clock",
             "history",
             "lifecycle",
             "rbac",
@@ -63,6 +65,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "supervisor",
         &[
+            "clock",
             "config",
             "files",
             "history",

@@ -1,12 +1,13 @@
 //! The drain at a stop, against a real API server.
 
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use crate::support::api_server::ApiServer;
 use crate::support::kubesup::Kubesup;
-use crate::support::namespace::Namespace;
+use crate::support::namespace::{Namespace, POD};
 use crate::support::package::{Folder, demo_package};
 use crate::support::wait_until;
 
@@ -148,6 +149,47 @@ fn a_drain_that_nobody_ends_is_over_in_time_and_a_second_signal_ends_it_at_once(
     run.kubesup.signal(15);
     wait_log(&run, "draining");
     run.kubesup.signal(15);
+    assert_eq!(run.kubesup.wait_exit(), 0);
+    assert_eq!(run.kubesup.output(), "up\ntold\n");
+}
+
+/// As the kubelet sees it: the deletion comes over the watch, the signal after it, and both are one stop.
+#[test]
+fn a_deletion_that_is_seen_before_and_during_a_drain_leaves_it_ready_and_starts_nothing_again() {
+    let namespace = Namespace::new(ApiServer::shared());
+    let mut run = start(&namespace, &["demo"], "10ms", "14s");
+    namespace.delete_gracefully::<Pod>(POD, 30);
+    wait_log(&run, "the own Pod is being deleted");
+    run.kubesup.signal(15);
+    wait_log(&run, "draining");
+    // Its endpoint says that it ends: until nobody sends any more it is a fallback, and must not be unready.
+    run.kubesup.wait_ready();
+    assert_eq!(run.kubesup.output(), "up\n");
+    slice(
+        &namespace,
+        "demo",
+        &run.uid,
+        &json!({"ready": false, "serving": true, "terminating": true}),
+    );
+    assert_eq!(run.kubesup.wait_exit(), 0);
+    assert_eq!(run.kubesup.output(), "up\ntold\n");
+
+    // The other way round: the signal, then the deletion while it drains.
+    let other = Namespace::new(ApiServer::shared());
+    let mut run = start(&other, &["demo"], "10ms", "14s");
+    run.kubesup.signal(15);
+    wait_log(&run, "draining");
+    run.kubesup.wait_readyz("[-]running failed: stopping");
+    other.delete_gracefully::<Pod>(POD, 30);
+    wait_log(&run, "the own Pod is being deleted");
+    run.kubesup.wait_ready();
+    assert_eq!(run.kubesup.output(), "up\n", "it drains on");
+    slice(
+        &other,
+        "demo",
+        &run.uid,
+        &json!({"ready": false, "serving": true, "terminating": true}),
+    );
     assert_eq!(run.kubesup.wait_exit(), 0);
     assert_eq!(run.kubesup.output(), "up\ntold\n");
 }

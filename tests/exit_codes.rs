@@ -135,6 +135,37 @@ fn the_termination_log_says_why_and_has_the_last_lines() {
     assert!(!text.contains("line 79\n"), "only the last 20: {text}");
 }
 
+/// Why kubesup ends before it has begun is on nobody's stderr but a log collector's.
+#[test]
+fn what_is_wrong_with_the_flags_is_in_the_termination_log_too() {
+    let folder = Folder::new();
+    let log = folder.path().join("termination-log");
+    let flag = log.display().to_string();
+    let wrong: [(&str, &str, &str); 3] = [
+        ("--remap-exit", "143=256", "--remap-exit"),
+        ("--no-such-flag", "x", "--no-such-flag"),
+        ("--config", "/no/such/file", "/no/such/file"),
+    ];
+    for (name, value, named) in wrong {
+        let mut kubesup = script("exit 0", &[("--termination-log", &flag), (name, value)])
+            .manifests(folder.path())
+            .spawn();
+        assert_eq!(kubesup.wait_exit(), 64, "{name}");
+        let text = std::fs::read_to_string(&log).expect("a log");
+        assert!(
+            text.starts_with("kubesup: ") && text.contains(named),
+            "{text}"
+        );
+        std::fs::remove_file(&log).expect("a log");
+    }
+    let mut kubesup = script("exit 0", &[("--remap-exit", "x")])
+        .manifests(folder.path())
+        .env("KUBESUP_TERMINATION_LOG", &flag)
+        .spawn();
+    assert_eq!(kubesup.wait_exit(), 64);
+    assert!(log.exists(), "the variable names the place");
+}
+
 #[test]
 fn after_a_stop_that_went_well_the_termination_log_says_nothing() {
     let folder = Folder::new();

@@ -169,6 +169,8 @@ fn binds_are_read_and_shown_and_wrong_ones_refused() {
             "--bind",
             "q:nats",
         ])
+        // None of them is there: only so does it start.
+        .flag("--binding-mode", "relaxed")
         .start();
     kubesup.wait_ready();
     assert_eq!(

@@ -237,3 +237,40 @@ fn a_stop_in_every_state_ends_with_0_and_leaves_nothing() {
         assert_eq!(kubesup.wait_exit(), 0, "{state}: {}", kubesup.log());
     }
 }
+
+/// A change was seen and the quiet time runs: the stop does not wait for it, and nothing of it is written any more.
+#[test]
+fn a_stop_while_changes_are_coalesced_ends_at_once_and_writes_nothing() {
+    let package = demo_package();
+    with_pod(&package, 8)
+        .write(
+            "hooks/run",
+            "#!/bin/sh\ntrap 'echo told; exit 0' TERM\necho up\nwhile :; do sleep 0.05; done\n",
+        )
+        .write("hooks/reconfigure", "#!/bin/sh\necho reconfigured\n");
+    let mut kubesup = Kubesup::builder()
+        .manifests(package.path())
+        .flag("--settle-quiet", "1h")
+        .flag("--settle-max", "1h")
+        .start();
+    kubesup.wait_ready();
+    wait_until(
+        "the program is up",
+        || kubesup.output(),
+        |output| output == "up\n",
+    );
+    let before = kubesup.read("config/app.conf");
+    package.write("config/app.conf", "changed={{cfg.port}}\n");
+    // A view is shown as soon as it is seen, and rendered after the quiet time.
+    let changed = "apiVersion: v1\nkind: Pod\nmetadata: {name: demo, annotations: {kubesup.dev/reconfigure-timeout: 77s}}\nspec: {terminationGracePeriodSeconds: 8, containers: [{name: demo}]}\n";
+    package.write("pod.yaml", changed);
+    wait_until(
+        "the change is seen and waits",
+        || kubesup.get("/v1/status").1,
+        |status| status.contains("reconfigure-timeout is"),
+    );
+    kubesup.signal(15);
+    assert_eq!(kubesup.wait_exit(), 0);
+    assert_eq!(kubesup.output(), "up\ntold\n");
+    assert_eq!(kubesup.read("config/app.conf"), before);
+}

@@ -19,6 +19,7 @@ fn pack(place: &Path, umask: &str) -> String {
     fs::write(place.join("program"), "#!/bin/sh\n").expect("a file");
     fs::write(package.join("default.toml"), "a = 1\n").expect("a file");
     fs::write(package.join("hooks/run"), "#!/bin/sh\n").expect("a file");
+    fs::set_permissions(package.join("hooks/run"), Permissions::from_mode(0o700)).expect("a mode");
     let script = format!("umask {umask}; exec \"$@\"");
     let output = Command::new("/bin/sh")
         .args(["-c", &script, "sh"])
@@ -104,6 +105,7 @@ fn the_archive_is_an_image_for_nobody_with_the_files_and_no_more() {
     assert_eq!(mode("bin/thing"), 0o755);
     assert_eq!(mode("demo/default.toml"), 0o644);
     assert_eq!(mode("demo/hooks"), 0o755);
+    assert_eq!(mode("demo/hooks/run"), 0o755, "who executes is kept");
     assert_eq!(fs::read_dir(&root).expect("a root").count(), 2);
 }
 

@@ -139,6 +139,24 @@ fn what_kubesup_rbac_prints_is_made_of_the_rights_in_the_docs() {
 const CREATE_LEASE: &str = "\"coordination.k8s.io\" leases create";
 
 #[test]
+fn binds_are_granted_by_the_component_for_them_and_services_by_nothing_else() {
+    let documented = documented("/// rbac, bind:");
+    assert_eq!(documented.len(), 2, "{documented:?}");
+    assert_eq!(granted("manifests/binds"), documented);
+    let all = documents("manifests/binds");
+    let rules = all
+        .iter()
+        .filter(|document| document["kind"] == "Role")
+        .flat_map(|role| role["rules"].as_array().expect("rules"));
+    for rule in rules.filter(|rule| rule["resources"][0] == "services") {
+        assert!(
+            rule["resourceNames"].is_array(),
+            "never a namespace's Services"
+        );
+    }
+}
+
+#[test]
 fn each_component_grants_what_its_feature_uses_and_no_more() {
     for (component, granted_rules) in [
         (
@@ -191,6 +209,7 @@ fn the_api_server_takes_the_base_and_the_demo_as_they_are() {
     for folder in [
         "manifests/base",
         "manifests/secrets",
+        "manifests/binds",
         "manifests/leader",
         "manifests/events",
         "examples/demo",

@@ -129,3 +129,35 @@ fn a_health_check_that_hangs_is_killed_and_holds_up_nothing() {
     );
     assert_eq!(kubesup.item()["health_check"], "Unknown");
 }
+
+#[test]
+fn before_the_first_complete_view_habitats_paths_are_503_without_a_body_and_livez_is_200() {
+    let package = demo_package();
+    package.write(
+        "pod.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: demo-0, annotations: {kubesup.dev/config: later}}\nspec: {containers: [{name: demo}]}\n",
+    );
+    let kubesup = Kubesup::builder()
+        .manifests(package.path())
+        .package(package.path())
+        .flag("--name", "demo")
+        .start();
+    kubesup.wait_readyz("later does not exist");
+    for path in [
+        "/services",
+        "/services/demo/default",
+        "/services/demo/default/config",
+        "/services/demo/default/health",
+        "/census",
+        "/butterfly",
+    ] {
+        assert_eq!(kubesup.get(path), (503, String::new()), "{path}");
+    }
+    assert_eq!(kubesup.get("/livez").0, 200);
+    package.write(
+        "later.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: later}\ndata: {}\n",
+    );
+    kubesup.wait_ready();
+    assert_eq!(kubesup.get("/services").0, 200);
+}

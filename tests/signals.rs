@@ -40,8 +40,8 @@ listen() {
   done
   exec 3<> "$FIFO"
   echo $1 up
-  # No child of its own: the signals are all for this process.
-  while :; do read -t 0.02 -u 3 ignored; done
+  # No child of its own: the signals are all for this process. When the test fails kubesup is killed, and this ends too.
+  while kill -0 $PPID; do read -t 0.02 -u 3 ignored; done
 }
 FIFO=$(mktemp -u); mkfifo "$FIFO"
 (listen member) 2>/dev/null &

@@ -4,6 +4,7 @@ pub mod api_server;
 pub mod kubectl;
 pub mod kubesup;
 pub mod namespace;
+pub mod network;
 pub mod package;
 
 use std::fmt::Debug;

@@ -43,3 +43,32 @@ fn a_user_that_is_not_there_is_named_and_nothing_runs() {
     kubesup.wait_readyz("no such user in /etc/passwd");
     assert_eq!(kubesup.output(), "");
 }
+
+/// As root, but as a Pod that drops these capabilities has it: uid 0 alone says nothing.
+#[test]
+fn without_the_capabilities_it_runs_as_self_and_says_so() {
+    for dropped in ["-setuid", "-setgid", "-chown"] {
+        let package = demo_package();
+        package.write("hooks/run", WHO);
+        let kubesup = Kubesup::builder()
+            .under(&["setpriv", "--bounding-set", dropped])
+            .manifests(package.path())
+            .flag("--name", "demo")
+            .flag("--user", "65534:4")
+            .start();
+        wait_until(
+            "it says who it is",
+            || kubesup.output(),
+            |output| output.starts_with("0:0:") && output.ends_with("again\n"),
+        );
+        wait_until(
+            "the warning",
+            || kubesup.log(),
+            |log| {
+                log.lines().any(|line| {
+                    line.contains("WARN") && line.contains("running as self and not as 65534")
+                })
+            },
+        );
+    }
+}

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::package::taint::REDACTED;
 use crate::snapshot::Service;
 use crate::template::context::{self, Member};
-use crate::world::Sensitivity;
+use crate::world::{BoundGroup, Sensitivity};
 
 /// The whole answer. The names and their order are the contract's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -126,9 +126,19 @@ impl<'a> Census<'a> {
             changed_service_files: Vec::new(),
             service_files: service_files(service),
         };
+        let bound = service.world.binds.values().filter(|group| group.exists);
+        let mut census_groups: BTreeMap<String, Group<'a>> = bound
+            .map(|group| {
+                (
+                    group.service_group.clone(),
+                    Group::bound(group, &local_member_id),
+                )
+            })
+            .collect();
+        census_groups.insert(own, group);
         Census {
             changed: false,
-            census_groups: BTreeMap::from([(own, group)]),
+            census_groups,
             local_member_id,
             last_service_counter: 0,
             last_election_counter: 0,
@@ -136,6 +146,31 @@ impl<'a> Census<'a> {
             last_membership_counter: 0,
             last_service_config_counter: service.incarnation,
             last_service_file_counter: service.file_incarnations.values().sum(),
+        }
+    }
+}
+
+impl Group<'_> {
+    /// A group that is bound: its configuration is not known here, but for what its members export.
+    fn bound(group: &BoundGroup, local_member_id: &str) -> Self {
+        let population: BTreeMap<String, Member> = context::bound_population(group)
+            .map(|member| (member.member_id.clone(), member))
+            .collect();
+        Group {
+            service_group: group.service_group.clone(),
+            election_status: ElectionStatus::of(population.values().next()),
+            update_election_status: ElectionStatus::None,
+            pkg_incarnation: 0,
+            leader_id: population
+                .values()
+                .find(|member| member.leader)
+                .map(|member| member.member_id.clone()),
+            service_config: None,
+            local_member_id: local_member_id.to_owned(),
+            population,
+            update_leader_id: None,
+            changed_service_files: Vec::new(),
+            service_files: BTreeMap::new(),
         }
     }
 }

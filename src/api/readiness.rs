@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::lifecycle::status::{Health, Phase};
+use crate::package::binds;
 use crate::snapshot::Snapshot;
 
 /// One check.
@@ -39,6 +40,15 @@ pub fn checks(snapshot: &Snapshot) -> Vec<Check> {
     };
     vec![
         gate("synced", synced(snapshot)),
+        Check {
+            name: "binds",
+            reasons: binds(snapshot),
+            gating: if snapshot.waiting_for_binds {
+                Gating::Gates
+            } else {
+                Gating::Shown
+            },
+        },
         gate("rendered", rendered(snapshot)),
         gate("running", running(snapshot)),
         gate("healthy", healthy(snapshot)),
@@ -102,7 +112,19 @@ fn synced(snapshot: &Snapshot) -> Vec<String> {
     snapshot.view.problems.clone()
 }
 
+/// In the binding mode strict they hold back the first start; after it, and in the mode relaxed, they are shown.
+fn binds(snapshot: &Snapshot) -> Vec<String> {
+    let statuses = snapshot.binds.iter();
+    statuses
+        .flat_map(binds::Status::problems)
+        .cloned()
+        .collect()
+}
+
 fn rendered(snapshot: &Snapshot) -> Vec<String> {
+    if snapshot.waiting_for_binds {
+        return vec!["nothing is rendered before the binds are satisfied".to_owned()];
+    }
     match (&snapshot.service, snapshot.rejections.is_empty()) {
         (Some(_), _) => Vec::new(),
         (None, true) => vec!["nothing has been rendered yet".to_owned()],

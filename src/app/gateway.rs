@@ -102,6 +102,19 @@ fn selected(key: &WatchKey, identity: &Identity) -> (&'static str, String) {
             format!("kubernetes.io/service-name={service}"),
         ),
         WatchKey::ConfigMap { name } => ("configmaps", format!("metadata.name={name}")),
+        WatchKey::Lease { name } => (
+            "leases.coordination.k8s.io",
+            format!("metadata.name={name}"),
+        ),
         WatchKey::Secret { name } => ("secrets", format!("metadata.name={name}")),
+        WatchKey::BoundSlices { services, .. } => {
+            let services: Vec<_> = services.iter().map(String::as_str).collect();
+            let services = services.join(",");
+            (
+                "endpointslices.discovery.k8s.io",
+                format!("kubernetes.io/service-name in ({services})"),
+            )
+        }
+        WatchKey::BoundService { service, .. } => ("services", format!("metadata.name={service}")),
     }
 }

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::{StartError, Surroundings, layer};
 use crate::cli::run::Arguments;
 use crate::cluster::freshness::Freshness;
-use crate::cluster::{self, client, drain, identity};
+use crate::cluster::{self, client, drain, elect, identity};
 use crate::config::{Key, Layer, Origin};
 use crate::files::watching::Watching;
 use crate::history::History;
@@ -50,6 +50,7 @@ pub(super) struct Feeds {
     pub(super) drains: mpsc::Receiver<DrainRequest>,
     pub(super) snapshots: watch::Receiver<Snapshot>,
     pub(super) history: watch::Receiver<Arc<History>>,
+    pub(super) election: elect::Channels,
 }
 
 impl Source {
@@ -171,6 +172,7 @@ impl Source {
             drains,
             snapshots,
             history,
+            election,
         } = feeds;
         drop(base.send_replace(package.read()));
         let shutdown = shutdown.clone();
@@ -189,6 +191,16 @@ impl Source {
                         () = cluster::report::run(reporting, snapshots, history) => {}
                     }
                     "report"
+                });
+                let electing = elect::run(
+                    connection.clone(),
+                    identity.clone(),
+                    election,
+                    freshness.clone(),
+                );
+                tasks.spawn(async move {
+                    electing.await;
+                    "election"
                 });
                 let until = shutdown.clone();
                 tasks.spawn(async move {
@@ -219,6 +231,10 @@ impl Source {
                 } else {
                     parent(&path)
                 };
+                tasks.spawn(async move {
+                    elect::alone(election).await;
+                    "election"
+                });
                 let changes = Watching::start(vec![folder]);
                 let until = shutdown.clone();
                 tasks.spawn(async move {

@@ -208,9 +208,10 @@ fn proxied(kubeconfig: &Kubeconfig) -> Option<String> {
 }
 
 /// A way to the API server that all clients made from it share.
+#[derive(Clone)]
 pub struct Connection {
     config: Config,
-    auth: Option<AuthLayer>,
+    auth: Option<std::sync::Arc<AuthLayer>>,
     headers: ExtraHeadersLayer,
     transport: Transport,
     patience: Patience,
@@ -256,7 +257,10 @@ pub async fn connect(access: Access, patience: Patience) -> Result<Connection, C
         problem: error.to_string(),
     };
     Ok(Connection {
-        auth: config.auth_layer().map_err(credentials)?,
+        auth: config
+            .auth_layer()
+            .map_err(credentials)?
+            .map(std::sync::Arc::new),
         headers: config.extra_headers_layer().map_err(credentials)?,
         transport: Transport::new(tls, name, patience.clone()),
         config,
@@ -319,7 +323,7 @@ impl Connection {
         let transport = self.transport.clone();
         let service = ServiceBuilder::new()
             .layer(self.config.base_uri_layer())
-            .option_layer(self.auth.as_ref())
+            .option_layer(self.auth.as_deref())
             .layer(&self.headers)
             .service(service_fn(move |request| {
                 transport.clone().send(request, contact.clone())

@@ -7,6 +7,8 @@ use crate::world::{Identity, WatchKey};
 
 /// The file that messages about missing rights point to.
 const MANIFEST: &str = "manifests/base/rbac.yaml";
+/// The one for what is bound.
+const BINDS_MANIFEST: &str = "manifests/binds/role.yaml";
 
 /// One RBAC rule: what a Role must grant for a call to be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +44,30 @@ pub(super) const SECRETS: Rule = Rule {
     verbs: WATCH,
 };
 
+/// Opt-in: the exports of a bound Service are its annotations.
+pub(super) const BOUND_SERVICES: Rule = Rule {
+    group: "",
+    resource: "services",
+    verbs: WATCH,
+};
+
+/// Only with `topology: leader`.
+pub(super) const LEASES: Rule = Rule {
+    group: "coordination.k8s.io",
+    resource: "leases",
+    verbs: WATCH,
+};
+
 impl Rule {
     /// `grant list and watch on configmaps (manifests/base/rbac.yaml)`.
     pub(super) fn grant(&self) -> String {
+        self.grant_by(MANIFEST)
+    }
+
+    /// The same, where another file shows how.
+    pub(super) fn grant_by(&self, manifest: &str) -> String {
         format!(
-            "grant {} on {} ({MANIFEST})",
+            "grant {} on {} ({manifest})",
             self.verbs.join(" and "),
             self.resource()
         )
@@ -95,27 +116,44 @@ impl Target {
         }
     }
 
+    /// Where it is: binds may be elsewhere.
+    pub(super) fn namespace(&self) -> &str {
+        match &self.key {
+            WatchKey::BoundSlices { namespace, .. } | WatchKey::BoundService { namespace, .. } => {
+                namespace.as_deref().unwrap_or(&self.namespace)
+            }
+            _ => &self.namespace,
+        }
+    }
+
     /// What Kubernetes calls it.
     pub(super) fn kind(&self) -> &'static str {
         match self.key {
             WatchKey::Pod => "Pod",
-            WatchKey::EndpointSlices { .. } => "EndpointSlices",
+            WatchKey::EndpointSlices { .. } | WatchKey::BoundSlices { .. } => "EndpointSlices",
             WatchKey::ConfigMap { .. } => "ConfigMap",
             WatchKey::Secret { .. } => "Secret",
+            WatchKey::BoundService { .. } => "Service",
+            WatchKey::Lease { .. } => "Lease",
         }
     }
 
     /// Which one, as messages name it.
     pub(super) fn object(&self) -> String {
-        let namespace = &self.namespace;
+        let namespace = self.namespace();
         match &self.key {
             WatchKey::Pod => format!("{namespace}/{}", self.pod),
             WatchKey::EndpointSlices { service } => {
                 format!("namespace {namespace}, Service {service}")
             }
-            WatchKey::ConfigMap { name } | WatchKey::Secret { name } => {
+            WatchKey::ConfigMap { name } | WatchKey::Secret { name } | WatchKey::Lease { name } => {
                 format!("{namespace}/{name}")
             }
+            WatchKey::BoundSlices { services, .. } => {
+                let services: Vec<_> = services.iter().map(String::as_str).collect();
+                format!("namespace {namespace}, Service {}", services.join(", "))
+            }
+            WatchKey::BoundService { service, .. } => format!("{namespace}/{service}"),
         }
     }
 
@@ -128,9 +166,22 @@ impl Target {
     pub(super) fn rule(&self) -> Rule {
         match self.key {
             WatchKey::Pod => PODS,
-            WatchKey::EndpointSlices { .. } => ENDPOINT_SLICES,
+            WatchKey::EndpointSlices { .. } | WatchKey::BoundSlices { .. } => ENDPOINT_SLICES,
             WatchKey::ConfigMap { .. } => CONFIG_MAPS,
             WatchKey::Secret { .. } => SECRETS,
+            WatchKey::BoundService { .. } => BOUND_SERVICES,
+            WatchKey::Lease { .. } => LEASES,
+        }
+    }
+
+    /// What to do when it may not.
+    pub(super) fn grant(&self) -> String {
+        match &self.key {
+            WatchKey::BoundSlices { .. } | WatchKey::BoundService { .. } => {
+                let manifest = format!("in namespace {}, {BINDS_MANIFEST}", self.namespace());
+                self.rule().grant_by(&manifest)
+            }
+            _ => self.rule().grant(),
         }
     }
 }
@@ -146,9 +197,23 @@ mod tests {
         let documented: Vec<_> = source
             .lines()
             .filter_map(|line| line.trim().strip_prefix("/// rbac"))
-            .map(|line| line.trim_start_matches(", opt-in").trim_start_matches(':'))
+            .map(|line| {
+                line.trim_start_matches(", opt-in")
+                    .trim_start_matches(", bind")
+                    .trim_start_matches(", leader")
+                    .trim_start_matches(':')
+            })
             .collect();
-        let rules = [PODS, ENDPOINT_SLICES, CONFIG_MAPS, SECRETS].map(|rule| rule.to_string());
+        let rules = [
+            PODS,
+            ENDPOINT_SLICES,
+            CONFIG_MAPS,
+            SECRETS,
+            ENDPOINT_SLICES,
+            BOUND_SERVICES,
+            LEASES,
+        ]
+        .map(|rule| rule.to_string());
         let rules: Vec<_> = rules
             .iter()
             .filter_map(|rule| rule.strip_prefix("rbac:"))

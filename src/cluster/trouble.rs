@@ -49,7 +49,8 @@ pub(super) fn undecodable_line(
         format!(" (and {others} more)")
     };
     let which = match &target.key {
-        crate::world::WatchKey::EndpointSlices { .. } => format!("{}, {object}", target.object()),
+        crate::world::WatchKey::EndpointSlices { .. }
+        | crate::world::WatchKey::BoundSlices { .. } => format!("{}, {object}", target.object()),
         _ => target.object(),
     };
     format!(
@@ -129,7 +130,7 @@ fn explain_status(target: &Target, status: &Status) -> String {
     let text = text.unwrap_or("error").to_lowercase();
     let todo = match code {
         401 => "check that the token is current and its service account exists".to_owned(),
-        403 => target.rule().grant(),
+        403 => target.grant(),
         404 => format!(
             "check that {} serves {}, as Kubernetes does from 1.21 on",
             target.server,

@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::runtime::watcher;
@@ -32,7 +33,7 @@ use follow::Follow;
 /// observations any more; never by itself.
 ///
 /// `observations` is bounded: when it is full the watches wait, the server's data waits in the connection's window, and
-/// nothing is lost. All watches are in the namespace of `identity`.
+/// nothing is lost. All watches but those of binds are in the namespace of `identity`.
 pub async fn run(
     connection: Connection,
     identity: Identity,
@@ -78,6 +79,24 @@ pub async fn run(
     }
 }
 
+/// Keeps up the watch of the group's Lease alone, on its own channel, until `stop` or until nobody listens.
+pub(super) async fn follow_lease(
+    connection: Connection,
+    identity: Identity,
+    name: String,
+    observations: mpsc::Sender<Observation>,
+    freshness: watch::Sender<Freshness>,
+    stop: CancellationToken,
+) {
+    let source = Source {
+        connection,
+        identity,
+        observations,
+        freshness,
+    };
+    source.watch_lease(&name, stop).await;
+}
+
 /// What all watches have in common.
 struct Source {
     connection: Connection,
@@ -93,6 +112,9 @@ impl Source {
             WatchKey::EndpointSlices { service } => self.watch_endpoint_slices(service, stop),
             WatchKey::ConfigMap { name } => self.watch_config_map(name, stop),
             WatchKey::Secret { name } => self.watch_secret(name, stop),
+            WatchKey::BoundSlices { services, .. } => self.watch_bound_slices(key, services, stop),
+            WatchKey::BoundService { service, .. } => self.watch_bound_service(key, service, stop),
+            WatchKey::Lease { name } => self.watch_lease(name, stop),
         }
     }
 
@@ -162,6 +184,64 @@ impl Source {
         self.follow::<Secret>(key, selected, observe, stop)
     }
 
+    /// Watches the EndpointSlices of all bound Services of one namespace. Needed only where something is bound; in the own
+    /// namespace everybody has it.
+    ///
+    /// # RBAC
+    ///
+    /// rbac, bind: "discovery.k8s.io" endpointslices list,watch
+    fn watch_bound_slices(
+        &self,
+        key: &WatchKey,
+        services: &BTreeSet<String>,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, ()> {
+        let services: Vec<_> = services.iter().map(String::as_str).collect();
+        let label = format!("kubernetes.io/service-name in ({})", services.join(","));
+        let selected = watcher::Config::default().labels(&label);
+        let watch = key.clone();
+        let observe = move |delta| Observation::BoundSlices {
+            watch: watch.clone(),
+            delta,
+        };
+        self.follow::<EndpointSlice>(key.clone(), selected, observe, stop)
+    }
+
+    /// Watches one bound Service by its name, for the exports in its annotations.
+    ///
+    /// # RBAC
+    ///
+    /// rbac, bind: "" services list,watch
+    fn watch_bound_service(
+        &self,
+        key: &WatchKey,
+        service: &str,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, ()> {
+        let watch = key.clone();
+        let observe = move |delta| Observation::BoundServices {
+            watch: watch.clone(),
+            delta,
+        };
+        self.follow::<Service>(key.clone(), by_name(service), observe, stop)
+    }
+
+    /// Watches the group's Lease by its name, so that a Role may grant it by `resourceNames`.
+    ///
+    /// # RBAC
+    ///
+    /// rbac, leader: "coordination.k8s.io" leases list,watch
+    fn watch_lease(&self, name: &str, stop: CancellationToken) -> BoxFuture<'static, ()> {
+        let name = name.to_owned();
+        let key = WatchKey::Lease { name: name.clone() };
+        let selected = by_name(&name);
+        let observe = move |delta| Observation::Leases {
+            name: name.clone(),
+            delta,
+        };
+        self.follow::<Lease>(key, selected, observe, stop)
+    }
+
     fn follow<K: follow::Watched>(
         &self,
         key: WatchKey,
@@ -173,9 +253,10 @@ impl Source {
         let span = info_span!("watch", kind = target.kind(), object = target.object());
         let contact = Contact::new(key, self.freshness.clone());
         let client = self.connection.watching(contact.clone());
+        let api = Api::namespaced(client, target.namespace());
         let follow = Follow::new(
             target,
-            Api::namespaced(client, &self.identity.namespace),
+            api,
             selected,
             Box::new(observe),
             contact,

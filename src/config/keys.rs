@@ -55,7 +55,7 @@ keys! {
     Name "name" Pod "NAME" "The service's name";
     Group "group" Pod "GROUP" "The service's group";
     Org "org" Pod "ORG" "The organisation: the service group is NAME.GROUP@ORG then";
-    Topology "topology" Pod "TOPOLOGY" "standalone (leader is not there yet)";
+    Topology "topology" Pod "TOPOLOGY" "standalone or leader";
     BindingMode "binding-mode" Pod "MODE" "strict or relaxed";
     Bind "bind" Pod "BINDS" "Services that this one needs: NAME:[NAMESPACE/]SERVICE[.GROUP], and more after commas";
     Service "service" Pod "SERVICE" "The Service whose EndpointSlices are the peers";
@@ -92,6 +92,13 @@ keys! {
     InitTimeout "init-timeout" Pod "TIME" "How long the init and install hooks may take; without it there is no limit";
     DrainLinger "drain-linger" Pod "TIME" "How long the program serves on after its endpoints are gone, before it is stopped";
     DrainMax "drain-max" Pod "TIME" "How long a stop waits for the endpoints to go, lingering included; 0s: not at all";
+    LeaseDuration "lease-duration" Pod "TIME" "A lead whose renewals nobody has seen for this long is vacant";
+    RenewDeadline "renew-deadline" Pod "TIME" "A leader gives up when its last successful renewal is this long ago";
+    RenewPeriod "renew-period" Pod "TIME" "Between two renewals of a lead";
+    RetryPeriod "retry-period" Pod "TIME" "Between two tries of a renewal that failed; also how long one may take";
+    DemotionTimeout "demotion-timeout" Pod "TIME" "How long giving up a lead may take; then the program is killed";
+    Margin "margin" Pod "TIME" "What pauses, the kill and the drift of clocks may take within one lease";
+    OnLostLease "on-lost-lease" Pod "WHAT" "What a lost lead means: demote the program, or kill it";
     SettleQuiet "settle-quiet" Pod "TIME" "Changes are coalesced until nothing changed for this long";
     SettleMax "settle-max" Pod "TIME" "Changes are coalesced for at most this long";
     Strict "strict" Pod "BOOL" "true: a missing value in a template is an error";

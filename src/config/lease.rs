@@ -19,6 +19,30 @@ pub struct LeaseTimes {
     pub margin: Duration,
 }
 
+impl Default for LeaseTimes {
+    fn default() -> LeaseTimes {
+        let seconds = Duration::from_secs;
+        LeaseTimes {
+            lease_duration: seconds(15),
+            renew_deadline: seconds(10),
+            renew_period: seconds(5),
+            retry_period: seconds(2),
+            demotion_timeout: seconds(3),
+            margin: seconds(1),
+        }
+    }
+}
+
+/// What losing a lead means for the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnLost {
+    /// It is rendered and told, and killed only when that takes too long.
+    #[default]
+    Demote,
+    /// It is killed.
+    Kill,
+}
+
 /// A Lease counts in whole seconds, and candidates that wait longer than this are no use to anybody.
 const LONGEST: Duration = Duration::from_secs(300);
 

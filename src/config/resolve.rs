@@ -15,8 +15,8 @@ use super::supervision::{
     TerminationLog,
 };
 use super::{
-    Bind, BindingMode, FilesRef, Key, Listen, ObjectKind, ObjectRef, OnExit, RestartBudget,
-    Settings, TlsFiles, Topology, duration,
+    Bind, BindingMode, FilesRef, Key, LeaseTimes, Listen, ObjectKind, ObjectRef, OnExit, OnLost,
+    RestartBudget, Settings, TlsFiles, Topology, duration,
 };
 
 /// Where a value came from, for messages.
@@ -126,6 +126,18 @@ pub fn resolve(layers: &Layers, pod: Option<&Layer>) -> Result<Settings, Vec<Pro
         }
     }
     let settings = read(&mut reader);
+    if let Some(pod) = pod
+        && settings.topology == Topology::Leader
+        && settings.service.is_none()
+    {
+        // Before the own Pod is known it may still name one.
+        reader.problems.push(Problem {
+            place: pod.origin.to_string(),
+            reason: "topology leader needs a Service, whose members elect the leader; set serviceName in the StatefulSet, \
+                     or the annotation kubesup.dev/service: NAME"
+                .to_owned(),
+        });
+    }
     if reader.problems.is_empty() {
         Ok(settings)
     } else {
@@ -247,13 +259,17 @@ fn read(from: &mut Reader<'_>) -> Settings {
             .unwrap_or(Duration::from_secs(10)),
         settle_quiet: from.duration(Key::SettleQuiet).unwrap_or_default(),
         settle_max: from.duration(Key::SettleMax).unwrap_or_default(),
+        lease: from.lease(),
+        on_lost_lease: from
+            .one_of(
+                Key::OnLostLease,
+                &[("demote", OnLost::Demote), ("kill", OnLost::Kill)],
+            )
+            .unwrap_or_default(),
         strict: from.yes(Key::Strict),
     };
-    if settings.topology == Topology::Leader {
-        from.problem(
-            Key::Topology,
-            "leader is not supported yet; use standalone".to_owned(),
-        );
+    for problem in settings.lease.problems() {
+        from.problem(Key::LeaseDuration, problem);
     }
     settings
 }
@@ -400,6 +416,17 @@ impl Reader<'_> {
             self.problem(key, "must be more than nothing".to_owned());
         }
         value.unwrap_or(Duration::from_secs(default_seconds))
+    }
+
+    fn lease(&mut self) -> LeaseTimes {
+        LeaseTimes {
+            lease_duration: self.positive(Key::LeaseDuration, 15),
+            renew_deadline: self.positive(Key::RenewDeadline, 10),
+            renew_period: self.positive(Key::RenewPeriod, 5),
+            retry_period: self.positive(Key::RetryPeriod, 2),
+            demotion_timeout: self.positive(Key::DemotionTimeout, 3),
+            margin: self.positive(Key::Margin, 1),
+        }
     }
 
     fn budget(&mut self) -> Option<RestartBudget> {
@@ -687,6 +714,21 @@ mod tests {
         assert_eq!(group(&layers, Some(&pod)), "environment");
         layers.above_pod.push(layer(Origin::Flag, "flag"));
         assert_eq!(group(&layers, Some(&pod)), "flag");
+    }
+
+    #[test]
+    fn a_leader_needs_a_service_once_the_own_pod_is_known() {
+        let leads = layers(&[(Key::Topology, "leader")]);
+        assert!(resolve(&leads, None).is_ok(), "the Pod may name one yet");
+        let pod = Layer::new(Origin::Pod("shop/demo-0".into()));
+        let problems = resolve(&leads, Some(&pod)).expect_err("no Service");
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].to_string().contains("shop/demo-0")
+                && problems[0].reason.contains("serviceName"),
+            "{problems:?}"
+        );
+        assert!(resolve(&leads, Some(&pod.with(Key::Service, "demo"))).is_ok());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::package::Package;
-use crate::world::{Document, World};
+use crate::world::{Document, Members, World};
 
 /// One thing that changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -40,7 +40,8 @@ pub fn between(old: Option<&World>, new: &World) -> Vec<Difference> {
     match old {
         Some(old) => {
             found.pod(old, new);
-            found.members(old, new);
+            found.members("EndpointSlices", &old.members, &new.members);
+            found.binds(old, new);
             found.documents(&old.config, &new.config);
             found.overlay(old, new);
         }
@@ -152,21 +153,51 @@ impl Found {
         }
     }
 
-    fn members(&mut self, old: &World, new: &World) {
-        const OBJECT: &str = "EndpointSlices";
-        for (id, member) in &new.members {
-            match old.members.get(id) {
-                None => self.add(OBJECT, Some(&member.hostname), Kind::Added),
+    fn members(&mut self, object: &str, old: &Members, new: &Members) {
+        for (id, member) in new {
+            match old.get(id) {
+                None => self.add(object, Some(&member.hostname), Kind::Added),
                 Some(known) if known != member => {
-                    self.add(OBJECT, Some(&member.hostname), Kind::Changed);
+                    self.add(object, Some(&member.hostname), Kind::Changed);
                 }
                 Some(_) => {}
             }
         }
-        for (id, member) in &old.members {
-            if !new.members.contains_key(id) {
-                self.add(OBJECT, Some(&member.hostname), Kind::Removed);
+        for (id, member) in old {
+            if !new.contains_key(id) {
+                self.add(object, Some(&member.hostname), Kind::Removed);
             }
+        }
+    }
+
+    /// Of what is bound now: binds themselves are the same from start to end.
+    fn binds(&mut self, old: &World, new: &World) {
+        for (name, group) in &new.binds {
+            let Some(known) = old.binds.get(name).filter(|known| *known != group) else {
+                continue;
+            };
+            let place = format!("{}/{}", group.namespace, group.service);
+            let service = format!("Service {place}");
+            match (known.exists, group.exists) {
+                (false, true) => self.add(&service, None, Kind::Added),
+                (true, false) => self.add(&service, None, Kind::Removed),
+                _ => {}
+            }
+            let annotations = |exports: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+                let named = exports.iter();
+                named
+                    .map(|(key, text)| {
+                        (format!("annotation kubesup.dev/export.{key}"), text.clone())
+                    })
+                    .collect()
+            };
+            self.maps(
+                &service,
+                &annotations(&known.exports),
+                &annotations(&group.exports),
+            );
+            let object = format!("EndpointSlices of Service {place}");
+            self.members(&object, &known.members, &group.members);
         }
     }
 

@@ -360,6 +360,8 @@ mod differences {
             config: Vec::new(),
             overlay: BTreeMap::new(),
             files: BTreeMap::new(),
+            binds: BTreeMap::new(),
+            election: crate::world::Election::default(),
         }
     }
 
@@ -380,6 +382,44 @@ mod differences {
             format!("{} {key} {:?}", difference.object, difference.change)
         };
         differences.iter().map(show).collect()
+    }
+
+    #[test]
+    fn what_became_of_a_bound_service_its_exports_and_its_endpoints_is_named() {
+        let bound = |exists, exports: &[(&str, &str)]| {
+            let exports = exports.iter();
+            let group = crate::world::BoundGroup {
+                service_group: "pg.default".to_owned(),
+                namespace: "data".to_owned(),
+                service: "pg".to_owned(),
+                group: "default".to_owned(),
+                org: None,
+                unread: None,
+                exists,
+                external_name: None,
+                exports: exports
+                    .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
+                    .collect(),
+                members: BTreeMap::new(),
+            };
+            World {
+                binds: [("db".to_owned(), group)].into(),
+                ..world()
+            }
+        };
+        let (absent, there) = (bound(false, &[]), bound(true, &[("user", "1")]));
+        assert_eq!(
+            shown(&between(Some(&absent), &there)),
+            [
+                "Service data/pg - Added",
+                "Service data/pg annotation kubesup.dev/export.user Added"
+            ]
+        );
+        assert_eq!(
+            shown(&between(Some(&there), &bound(true, &[("user", "2")]))),
+            ["Service data/pg annotation kubesup.dev/export.user Changed"]
+        );
+        assert_eq!(between(Some(&there), &there), []);
     }
 
     #[test]

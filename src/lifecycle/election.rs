@@ -33,6 +33,8 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+use crate::config::LeaseTimes;
+pub use crate::config::OnLost;
 pub use bids::Bids;
 pub use identity::Identity;
 pub use machine::Election;
@@ -230,14 +232,30 @@ pub enum Order {
     },
 }
 
-/// What losing a lead means for the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum OnLost {
-    /// It is rendered and told, and killed only when that takes too long.
-    #[default]
-    Demote,
-    /// It is killed.
-    Kill,
+/// Who stands, and for which Lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stand {
+    /// The own member, without a nonce.
+    pub me: Identity,
+    /// The Lease's name.
+    pub lease: String,
+    /// How a lead is held.
+    pub times: LeaseTimes,
+    /// What losing it means.
+    pub on_lost: OnLost,
+}
+
+/// What the supervisor is told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outlook {
+    /// What the program may do.
+    pub order: Order,
+    /// Who leads, as far as is known, and in which term; see [`Election::holder`].
+    pub holder: Option<(String, u64)>,
+    /// Where the election is.
+    pub progress: Progress,
+    /// See [`Election::is_involved`].
+    pub involved: bool,
 }
 
 /// Where the group's election is, in Habitat's words.

@@ -29,6 +29,8 @@ pub struct Lifecycle {
     /// The one that the program runs with, as far as is known.
     applied: Applied,
     members: usize,
+    /// A lead is being given up: what that asks for is done though a stop has begun.
+    demoting: bool,
     /// Jobs that run, with when they are killed.
     jobs: BTreeMap<Job, Running>,
     restarts: Restarts,
@@ -104,6 +106,7 @@ impl Lifecycle {
             rendered: None,
             applied: Applied::default(),
             members: 1,
+            demoting: false,
             jobs: BTreeMap::new(),
             restarts: Restarts::default(),
             restart_due: None,
@@ -176,7 +179,7 @@ impl Lifecycle {
             Stage::Running => [
                 self.restart_due
                     .map(|(at, _)| at)
-                    .filter(|_| !self.is_ending()),
+                    .filter(|_| !self.is_ending() || self.demoting),
                 self.reconfigure.retry_at,
                 free(Job::HealthCheck, self.checks.next),
                 free(Job::PostRun, self.post_run_at),
@@ -200,6 +203,8 @@ impl Lifecycle {
             Event::Rendered { files, members } => {
                 self.on_rendered(files, members, now, &mut commands);
             }
+            Event::Demote { files } => self.on_demote(files, now, &mut commands),
+            Event::KillProgram => self.on_kill(now, &mut commands),
             Event::FilesUpdated => self.on_files_updated(now, &mut commands),
             Event::Started { job, pid } => self.on_started(job, pid, now, &mut commands),
             Event::Ended { job, code, output } => {
@@ -223,6 +228,7 @@ impl Lifecycle {
         commands: &mut Vec<Command>,
     ) {
         self.members = members.max(1);
+        self.demoting = false;
         if self.rendered.as_ref() == Some(&files) {
             return;
         }
@@ -323,7 +329,7 @@ impl Lifecycle {
             Job::HealthCheck if matches!(self.stage, Stage::Running | Stage::Draining { .. }) => {
                 self.health_check_ended(&ended, code, now, commands);
             }
-            Job::Reconfigure if self.stage == Stage::Running => {
+            Job::Reconfigure if matches!(self.stage, Stage::Running | Stage::Draining { .. }) => {
                 self.reconfigure_ended(code, now, commands);
             }
             Job::FileUpdated if self.stage == Stage::Running => {
@@ -401,6 +407,7 @@ mod down;
 mod drain;
 mod file_updated;
 mod install;
+mod lead;
 mod running;
 mod sweep;
 #[cfg(test)]

@@ -176,23 +176,57 @@ impl Objects {
                     delta: Delta::Reset(named.cloned().collect()),
                 }
             }
+            WatchKey::Lease { name } => Observation::Leases {
+                name: name.clone(),
+                delta: Delta::Reset(Vec::new()),
+            },
             WatchKey::EndpointSlices { service } => Observation::EndpointSlices {
                 service: service.clone(),
                 delta: Delta::Reset(self.slices_of(service)),
             },
+            WatchKey::BoundSlices {
+                namespace,
+                services,
+            } => {
+                let slices = services
+                    .iter()
+                    .flat_map(|service| self.bound_slices(namespace.as_deref(), service));
+                Observation::BoundSlices {
+                    watch: watch.clone(),
+                    delta: Delta::Reset(slices.collect()),
+                }
+            }
+            WatchKey::BoundService { namespace, service } => {
+                let named = self.services.iter().filter(|object| {
+                    object.metadata.name.as_ref() == Some(service)
+                        && self.is_in(&object.metadata, namespace.as_deref())
+                });
+                Observation::BoundServices {
+                    watch: watch.clone(),
+                    delta: Delta::Reset(named.cloned().collect()),
+                }
+            }
         }
+    }
+
+    /// Whether an object is in this namespace; what names none is in the own one, as with `kubectl apply`.
+    fn is_in(&self, metadata: &ObjectMeta, namespace: Option<&str>) -> bool {
+        let own = self.own_pod.as_ref();
+        let own = own.and_then(|pod| pod.metadata.namespace.as_deref());
+        let place = metadata.namespace.as_deref();
+        place.or(own) == namespace.or(own)
+    }
+
+    fn bound_slices(&self, namespace: Option<&str>, service: &str) -> Vec<EndpointSlice> {
+        let is_its = |slice: &&EndpointSlice| {
+            self.is_in(&slice.metadata, namespace) && belongs_to(slice, service)
+        };
+        self.slices.iter().filter(is_its).cloned().collect()
     }
 
     /// The Service's slices; for a Service without any the empty one that the control plane would make.
     fn slices_of(&self, service: &str) -> Vec<EndpointSlice> {
-        let is_its = |slice: &&EndpointSlice| {
-            slice
-                .metadata
-                .labels
-                .as_ref()
-                .and_then(|labels| labels.get(SERVICE_NAME_LABEL))
-                .is_some_and(|name| name == service)
-        };
+        let is_its = |slice: &&EndpointSlice| belongs_to(slice, service);
         let slices: Vec<_> = self.slices.iter().filter(is_its).cloned().collect();
         if !slices.is_empty() {
             return slices;
@@ -210,6 +244,13 @@ impl Objects {
 fn name(value: &Value) -> Option<String> {
     let name = value.pointer("/metadata/name")?.as_str()?;
     Some(name.to_owned())
+}
+
+fn belongs_to(slice: &EndpointSlice, service: &str) -> bool {
+    let labels = slice.metadata.labels.as_ref();
+    labels
+        .and_then(|labels| labels.get(SERVICE_NAME_LABEL))
+        .is_some_and(|name| name == service)
 }
 
 fn empty_slice(service: &str, object: &Service) -> EndpointSlice {

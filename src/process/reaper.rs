@@ -85,7 +85,7 @@ impl Processes {
             match peek() {
                 Peek::Ended(pid) => self.reap_one(pid),
                 Peek::EndedBySomeSignal => self.reap_any(),
-                Peek::Nothing => return Reaped::All,
+                Peek::Nothing | Peek::NoChildren => return Reaped::All,
             }
         }
         Reaped::Some
@@ -104,7 +104,13 @@ impl Processes {
     }
 
     /// Looks once for what a sweep is about, and tells whom it has not told yet. How many are left.
+    ///
+    /// Without any child there is no descendant either, since orphans come to us: `/proc` is not read for nothing, which
+    /// would be most of the time between the end of a program and ours.
     pub fn sweep(&self, sweep: &mut Sweep) -> usize {
+        if matches!(peek(), Peek::NoChildren) {
+            return 0;
+        }
         sweep.look(&self.pids())
     }
 
@@ -178,7 +184,10 @@ pub(super) const KILL: i32 = 9;
 enum Peek {
     Ended(i32),
     EndedBySomeSignal,
+    /// None has.
     Nothing,
+    /// There is none at all.
+    NoChildren,
 }
 
 /// Looks whether a child has ended, and leaves it a zombie.
@@ -192,7 +201,7 @@ fn peek() -> Peek {
             Err(Errno::EINTR) => {}
             // nix has no name for real-time signals, and so no status for what they ended.
             Err(Errno::EINVAL) => return Peek::EndedBySomeSignal,
-            // ECHILD: there are no children at all.
+            Err(Errno::ECHILD) => return Peek::NoChildren,
             Ok(_) | Err(_) => return Peek::Nothing,
         }
     }

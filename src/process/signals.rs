@@ -1,9 +1,15 @@
 //! Owns the signals that come to kubesup and what each means. Never sends one.
 
+use std::future::Future;
 use std::io;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
+
+use super::deaths::Deaths;
 
 /// What a signal to kubesup means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +24,7 @@ pub enum Signal {
     Forward(i32),
 }
 
-const CHLD: i32 = 17;
+pub(super) const CHLD: i32 = 17;
 const HUP: i32 = 1;
 
 /// TERM, INT and QUIT.
@@ -32,23 +38,42 @@ const LEFT_ALONE: [i32; 7] = [4, 8, 9, 11, 19, 32, 33];
 const SWALLOWED: [i32; 4] = [13, 20, 21, 22];
 
 /// All signals. Caught ones are at their default again in every child.
-#[derive(Debug)]
 pub struct Signals {
-    listeners: Vec<(i32, Listener)>,
+    deaths: Deaths,
+    /// Each waits for one signal, and is looked at only when it has come: a turn of the loop does not ask sixty listeners.
+    others: FuturesUnordered<Coming>,
     stop: Vec<i32>,
+}
+
+/// A signal's number and its listener, when the signal has come.
+type Coming = Pin<Box<dyn Future<Output = (i32, Listener)>>>;
+
+fn next(number: i32, mut listener: Listener) -> Coming {
+    Box::pin(async move {
+        // The runtime's own list of signals is never dropped: this does not end otherwise.
+        let _ = listener.recv().await;
+        (number, listener)
+    })
+}
+
+impl std::fmt::Debug for Signals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signals")
+            .field("stop", &self.stop)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Signals {
     /// Catches all signals that can be. To be called before the first child: PID 1 has no default action for TERM, and an
     /// inherited "ignore" of CHLD would lose exit statuses.
     pub fn open() -> io::Result<Signals> {
-        // CHLD first: what has ended makes room for what comes.
-        let numbers = [CHLD]
-            .into_iter()
-            .chain((1..=64).filter(|number| *number != CHLD && !LEFT_ALONE.contains(number)));
-        let listeners = numbers.map(|number| Ok((number, signal(SignalKind::from_raw(number))?)));
+        let deaths = Deaths::open(signal(SignalKind::from_raw(CHLD))?)?;
+        let numbers = (1..=64).filter(|number| *number != CHLD && !LEFT_ALONE.contains(number));
+        let others = numbers.map(|number| Ok(next(number, signal(SignalKind::from_raw(number))?)));
         Ok(Signals {
-            listeners: listeners.collect::<io::Result<_>>()?,
+            deaths,
+            others: others.collect::<io::Result<_>>()?,
             stop: STOP.to_vec(),
         })
     }
@@ -60,21 +85,28 @@ impl Signals {
 
     /// The next signal. Cancel-safe: a signal that was not returned is still there.
     pub async fn recv(&mut self) -> Signal {
-        std::future::poll_fn(|context| {
-            for (number, listener) in &mut self.listeners {
-                if listener.poll_recv(context).is_ready() && !SWALLOWED.contains(number) {
-                    return Poll::Ready(meaning(*number, &self.stop));
-                }
+        std::future::poll_fn(|context| self.poll_recv(context)).await
+    }
+
+    fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Signal> {
+        // First: what has ended makes room for what comes.
+        if self.deaths.poll_next(context).is_ready() {
+            return Poll::Ready(Signal::Child);
+        }
+        loop {
+            let Some((number, listener)) = ready!(self.others.poll_next_unpin(context)) else {
+                return Poll::Pending;
+            };
+            self.others.push(next(number, listener));
+            if !SWALLOWED.contains(&number) {
+                return Poll::Ready(meaning(number, &self.stop));
             }
-            Poll::Pending
-        })
-        .await
+        }
     }
 }
 
 fn meaning(number: i32, stop: &[i32]) -> Signal {
     match number {
-        CHLD => Signal::Child,
         _ if stop.contains(&number) => Signal::Stop(number),
         HUP => Signal::Hangup,
         _ => Signal::Forward(number),
@@ -88,9 +120,8 @@ mod tests {
     #[test]
     fn each_signal_has_its_meaning_and_an_image_may_name_another_stop() {
         assert_eq!(
-            [17, 1, 15, 2, 3, 10, 28].map(|number| meaning(number, &STOP)),
+            [1, 15, 2, 3, 10, 28].map(|number| meaning(number, &STOP)),
             [
-                Signal::Child,
                 Signal::Hangup,
                 Signal::Stop(15),
                 Signal::Stop(2),

@@ -11,6 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, SigmaskHow};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::oneshot;
@@ -289,14 +290,22 @@ const BUSY_PAUSES: [u64; 4] = [1, 2, 4, 8];
 
 fn start(command: &mut std::process::Command) -> io::Result<std::process::Child> {
     for pause in BUSY_PAUSES {
-        match command.spawn() {
+        match start_unmasked(command) {
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
                 std::thread::sleep(Duration::from_millis(pause));
             }
             other => return other,
         }
     }
-    command.spawn()
+    start_unmasked(command)
+}
+
+/// Without the mask of this thread, which the child would inherit. CHLD that comes meanwhile has a handler (`deaths`).
+fn start_unmasked(command: &mut std::process::Command) -> io::Result<std::process::Child> {
+    let before = SigSet::empty().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let started = command.spawn();
+    before.thread_set_mask()?;
+    started
 }
 
 /// The kernel's ENOEXEC: a script without `#!`, or a program for another machine.

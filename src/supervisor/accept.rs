@@ -9,10 +9,10 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::{Base, paths};
-use crate::config::{Key, Settings};
+use crate::config::{BindingMode, Key, Settings};
 use crate::files::{Owner, ServiceFiles};
 use crate::lifecycle::{Event, Files};
-use crate::package::{Facts, service_files};
+use crate::package::{Facts, binds, service_files};
 use crate::process::{Ids, users};
 use crate::revision::{Revision, Revisions};
 use crate::snapshot::{Paths, Service};
@@ -47,6 +47,19 @@ pub(super) struct Accepted {
     stale: bool,
     rejections: Vec<String>,
     retry_at: Option<Duration>,
+    binds: Vec<binds::Status>,
+    gate: Gate,
+}
+
+/// Whether the life cycle has been told of a rendering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    /// Not yet: there was nothing.
+    Closed,
+    /// Not yet: binds that are not satisfied hold it back.
+    WaitingForBinds,
+    /// It has, and nothing closes the gate again.
+    Open,
 }
 
 impl Accepted {
@@ -65,6 +78,8 @@ impl Accepted {
             stale: true,
             rejections: Vec::new(),
             retry_at: None,
+            binds: Vec::new(),
+            gate: Gate::Closed,
         }
     }
 
@@ -72,9 +87,28 @@ impl Accepted {
         &self.settings
     }
 
-    /// Nothing has been accepted yet.
+    /// The life cycle knows of nothing that it could start yet.
     pub(super) fn is_first(&self) -> bool {
-        self.service.is_none()
+        self.gate != Gate::Open
+    }
+
+    /// How each bind stands.
+    pub(super) fn binds(&self) -> &[binds::Status] {
+        &self.binds
+    }
+
+    /// Binds that are not satisfied hold back the first start.
+    pub(super) fn is_waiting_for_binds(&self) -> bool {
+        self.gate == Gate::WaitingForBinds
+    }
+
+    /// What is wrong with the names of the binds; nothing mends that before the next start.
+    pub(super) fn refuse_binds(&self, base: &Base) -> Result<(), Vec<String>> {
+        let (true, Ok(base)) = (self.pinned, base) else {
+            return Ok(());
+        };
+        let mapped = self.settings.binds.iter().map(|bind| bind.name.as_str());
+        binds::refuse(&base.facts, mapped)
     }
 
     pub(super) fn service(&self) -> Option<&Arc<Service>> {
@@ -154,10 +188,19 @@ impl Accepted {
             return Vec::new();
         }
         let paths = paths(&self.settings, self.http);
+        self.look_at_binds(world, base);
         let made = match base {
             Ok(base) => self.revisions.make(world, base, &self.settings, &paths),
             Err(problems) => Err(problems.clone()),
         };
+        if self.is_waiting_for_binds() {
+            // Readers see the service that waits; nothing is written, and nobody starts anything. Why it would not render
+            // now is no news: what templates read of the binds is not there.
+            if let Ok(revision) = made {
+                drop(self.accept(world, revision, paths));
+            }
+            return Vec::new();
+        }
         let written = made.and_then(|revision| {
             self.write(&revision, world, &paths)
                 .inspect_err(|_| self.retry_at = Some(now + RETRY_WRITE))?;
@@ -166,7 +209,8 @@ impl Accepted {
         match written {
             Ok(revision) => {
                 // Before the first start the files are there, and nobody has to be told.
-                let updated = std::mem::take(&mut self.files_updated) && self.service.is_some();
+                let updated = std::mem::take(&mut self.files_updated) && !self.is_first();
+                self.gate = Gate::Open;
                 let rendered = self.accept(world, revision, paths);
                 let updated = updated.then_some(Event::FilesUpdated);
                 [rendered].into_iter().chain(updated).collect()
@@ -176,6 +220,51 @@ impl Accepted {
                 Vec::new()
             }
         }
+    }
+
+    /// Follows the binds, and says what became of each.
+    fn look_at_binds(&mut self, world: &World, base: &Base) {
+        let Ok(base) = base else { return };
+        let now = binds::statuses(world, &base.facts);
+        let known: BTreeMap<&str, &binds::Status> = self
+            .binds
+            .iter()
+            .map(|status| (status.bind.as_str(), status))
+            .collect();
+        let mut changed = false;
+        for status in &now {
+            let before = known.get(status.bind.as_str()).copied();
+            if before == Some(status) {
+                continue;
+            }
+            changed = true;
+            let was_satisfied = before.is_some_and(|before| before.unsatisfied.is_none());
+            if status.unsatisfied.is_none() && !was_satisfied {
+                info!(
+                    "The group '{}' satisfies the `{}` bind",
+                    status.service_group, status.bind
+                );
+            }
+            let is_new = |problem: &&String| {
+                before.is_none_or(|before| !before.problems().any(|known| known == *problem))
+            };
+            for problem in status.problems().filter(is_new) {
+                warn!("{problem}");
+            }
+        }
+        let unsatisfied = now.iter().any(|status| status.unsatisfied.is_some());
+        if self.gate != Gate::Open {
+            let waits = unsatisfied && self.settings.binding_mode == BindingMode::Strict;
+            if waits && changed {
+                info!("Waiting for service binds...");
+            }
+            self.gate = if waits {
+                Gate::WaitingForBinds
+            } else {
+                Gate::Closed
+            };
+        }
+        self.binds = now;
     }
 
     fn write(
@@ -326,7 +415,7 @@ fn user(settings: &Settings, facts: &Facts) -> Result<Option<Ids>, String> {
     };
     if !users::may_switch().map_err(|error| format!("cannot read /proc/self/status: {error}"))? {
         // As in Habitat: a Pod may forbid it, and its runAsUser says whom instead.
-        info!(
+        warn!(
             "running as self and not as {name}: the capabilities CHOWN, SETGID and SETUID are needed to choose"
         );
         return Ok(None);

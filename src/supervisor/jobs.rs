@@ -46,6 +46,8 @@ pub(super) struct Jobs {
     /// Output of children that have ended, as long as somebody holds their pipes.
     pub(super) late_output: FuturesUnordered<Copying>,
     sweep: Option<Sweep>,
+    /// A storm of orphans: others have their turn, then reaping goes on.
+    pub(super) reap_more: bool,
 }
 
 impl Jobs {
@@ -58,6 +60,7 @@ impl Jobs {
             probe: None,
             late_output: FuturesUnordered::new(),
             sweep: None,
+            reap_more: false,
         }
     }
 
@@ -271,8 +274,8 @@ impl Jobs {
     }
 
     /// Reaps what has ended, ours and orphans.
-    pub(super) fn reap(&self) -> Reaped {
-        self.processes.reap()
+    pub(super) fn reap(&mut self) {
+        self.reap_more = self.processes.reap() == Reaped::Some;
     }
 }
 

@@ -100,9 +100,13 @@ impl Recorder {
         self.count(event, commands, now);
     }
 
+    /// So many orphans have been reaped so far.
+    pub(super) fn orphans_reaped(&self, count: u64) {
+        self.reports.metrics.orphans_reaped(count);
+    }
+
     /// Shows what has been added since the last time.
-    pub(super) fn publish(&self, orphans_reaped: u64) {
-        self.reports.metrics.orphans_reaped(orphans_reaped);
+    pub(super) fn publish(&self) {
         self.reports.history.send_if_modified(|known| {
             let newer = known.revision() != self.history.revision();
             if newer {

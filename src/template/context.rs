@@ -1,6 +1,7 @@
 //! Owns the render context, the public contract of templates: Habitat's trees `sys pkg cfg svc bind` with exactly its keys
 //! in its order (contract, section 3.1), and `kube`, which is ours. Never renders.
 
+mod bind;
 mod kubernetes;
 
 use std::collections::BTreeMap;
@@ -10,10 +11,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Reach;
-use crate::config::Settings;
+use crate::config::{Settings, Topology};
 use crate::package::{self, Facts, Package};
 use crate::snapshot::Paths;
-use crate::world::{self, World};
+use crate::world::{self, Progress, World};
 
 /// What a context is made from.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +41,11 @@ pub fn build(input: &Input<'_>, reach: Reach) -> Value {
     if reach.svc {
         put("svc", value(&Svc::new(input)));
     }
-    put("bind", json!({}));
+    if reach.bind {
+        put("bind", value(&bind::tree(input)));
+    } else {
+        put("bind", json!({}));
+    }
     if reach.kube {
         put("kube", kubernetes::tree(input.world));
     }
@@ -221,13 +226,16 @@ impl Svc {
     fn new(input: &Input<'_>) -> Svc {
         let member = |member: &Arc<world::Member>| Member::new(member, input);
         let all = || input.world.members.values();
+        let leader = leader(input.world)
+            .and_then(|id| input.world.members.get(id))
+            .map(member);
         Svc {
             service: input.settings.name.clone(),
             group: input.settings.group.clone(),
             org: input.settings.org.clone(),
-            election_is_running: false,
-            election_is_no_quorum: false,
-            election_is_finished: false,
+            election_is_running: input.world.election.progress == Progress::InProgress,
+            election_is_no_quorum: input.world.election.progress == Progress::NoQuorum,
+            election_is_finished: input.world.election.progress == Progress::Finished,
             update_election_is_running: false,
             update_election_is_no_quorum: false,
             update_election_is_finished: false,
@@ -240,11 +248,20 @@ impl Svc {
                 .filter(|member| !member.terminating)
                 .map(member)
                 .collect(),
-            leader: None,
-            first: all().next().map(member),
+            first: leader.clone().or_else(|| all().next().map(member)),
+            leader,
             update_leader: None,
         }
     }
+}
+
+/// The member that leads, or led last.
+fn leader(world: &World) -> Option<&String> {
+    world
+        .election
+        .leader
+        .as_ref()
+        .map(|leader| &leader.member_id)
 }
 
 /// Every member of the own group, those that depart included, ordered by `member_id`.
@@ -253,6 +270,10 @@ pub fn population<'a>(input: &Input<'a>) -> impl Iterator<Item = Member> + use<'
     let members = input.world.members.values();
     members.map(move |member| Member::new(member, &input))
 }
+
+#[cfg(test)]
+pub(crate) use bind::BindGroup;
+pub use bind::population as bound_population;
 
 /// The own member.
 pub fn me(input: &Input<'_>) -> Option<Member> {
@@ -296,6 +317,7 @@ pub struct Member {
 impl Member {
     fn new(member: &world::Member, input: &Input<'_>) -> Member {
         let facts = &input.package.facts;
+        let leads = leader(input.world).is_some_and(|id| *id == member.member_id);
         Member {
             member_id: member.member_id.clone(),
             pkg: Ident::of(facts),
@@ -305,13 +327,13 @@ impl Member {
             group: input.settings.group.clone(),
             org: input.settings.org.clone(),
             persistent: false,
-            leader: false,
-            follower: false,
+            leader: leads,
+            follower: input.settings.topology == Topology::Leader && !leads,
             update_leader: false,
             update_follower: false,
-            election_is_running: false,
-            election_is_no_quorum: false,
-            election_is_finished: false,
+            election_is_running: input.world.election.progress == Progress::InProgress,
+            election_is_no_quorum: input.world.election.progress == Progress::NoQuorum,
+            election_is_finished: input.world.election.progress == Progress::Finished,
             update_election_is_running: false,
             update_election_is_no_quorum: false,
             update_election_is_finished: false,
@@ -360,14 +382,18 @@ pub struct MemberSys {
 
 impl MemberSys {
     fn new(member: &world::Member, paths: &Paths) -> MemberSys {
+        // All members run the same manifest.
+        MemberSys::of(member, paths.http.map_or(0, |address| address.port()))
+    }
+
+    fn of(member: &world::Member, http_gateway_port: u16) -> MemberSys {
         MemberSys {
             ip: member.ip.clone(),
             hostname: member.hostname.clone(),
             gossip_ip: GOSSIP.0.to_owned(),
             gossip_port: GOSSIP.1,
             http_gateway_ip: "0.0.0.0".to_owned(),
-            // All members run the same manifest.
-            http_gateway_port: paths.http.map_or(0, |address| address.port()),
+            http_gateway_port,
             ctl_gateway_ip: CTL_GATEWAY.0.to_owned(),
             ctl_gateway_port: CTL_GATEWAY.1,
         }

@@ -10,6 +10,8 @@ pub struct Reach {
     pub svc: bool,
     /// `kube`, with its endpoints.
     pub kube: bool,
+    /// `bind`, with its members.
+    pub bind: bool,
 }
 
 impl Reach {
@@ -18,6 +20,7 @@ impl Reach {
         let mut reach = Reach {
             svc: false,
             kube: false,
+            bind: false,
         };
         for text in texts {
             for mustache in mustaches(text) {
@@ -25,6 +28,7 @@ impl Reach {
                 let unclear = is_unclear(inside);
                 reach.svc |= unclear || words(inside).any(|word| word == "svc");
                 reach.kube |= unclear || words(inside).any(|word| word == "kube");
+                reach.bind |= unclear || words(inside).any(|word| word == "bind");
             }
         }
         reach
@@ -52,22 +56,32 @@ fn is_unclear(inside: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn reach(text: &str) -> (bool, bool) {
+    fn reach(text: &str) -> (bool, bool, bool) {
         let reach = Reach::of([text].into_iter());
-        (reach.svc, reach.kube)
+        (reach.svc, reach.kube, reach.bind)
     }
 
     #[test]
     fn only_what_is_named_is_reached() {
-        assert_eq!(reach("svc and kube outside {{cfg.port}}"), (false, false));
+        assert_eq!(
+            reach("svc and kube outside {{cfg.port}}"),
+            (false, false, false)
+        );
         assert_eq!(
             reach("{{#each svc.members}}{{sys.ip}}{{/each}}"),
-            (true, false)
+            (true, false, false)
         );
-        assert_eq!(reach("{{kube.pod.name}}"), (false, true));
-        assert_eq!(reach("{{! svc }}{{cfg.a}} svc {{cfg.b}}"), (false, false));
-        assert_eq!(reach("{{strConcat \"}}\" svc.group}}"), (true, false));
-        assert_eq!(reach("{{toJson ../svc}}{{[kube]}}"), (true, true));
+        assert_eq!(reach("{{kube.pod.name}}"), (false, true, false));
+        assert_eq!(
+            reach("{{! svc }}{{cfg.a}} svc {{cfg.b}}"),
+            (false, false, false)
+        );
+        assert_eq!(
+            reach("{{strConcat \"}}\" svc.group}}"),
+            (true, false, false)
+        );
+        assert_eq!(reach("{{#if bind.db}}x{{/if}}"), (false, false, true));
+        assert_eq!(reach("{{toJson ../svc}}{{[kube]}}"), (true, true, false));
     }
 
     #[test]
@@ -82,7 +96,7 @@ mod tests {
             "{{> part ../..}}",
             "{{toJson (default \"\" .)}}",
         ] {
-            assert_eq!(reach(text), (true, true), "{text}");
+            assert_eq!(reach(text), (true, true, true), "{text}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod additions;
 mod bad_input;
+mod binds;
 mod context;
 mod engine;
 mod habitat_helpers;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
+use super::binds::Bound;
 use super::config_map::{Watched, content, secret_content};
 use super::members::{self, Slice};
 use super::{
-    Delta, Departing, Document, Identity, Observation, OverlayFile, OwnPod, Sensitivity,
+    Delta, Departing, Document, Election, Identity, Observation, OverlayFile, OwnPod, Sensitivity,
     ServiceFile, View, WatchKey, World, pod,
 };
 use crate::config::{FilesRef, Layer, Layers, ObjectKind as Kind, ObjectRef, Settings, resolve};
@@ -24,6 +25,7 @@ pub struct Fold {
     slices: BTreeMap<String, BTreeMap<String, Slice>>,
     config_maps: BTreeMap<String, Watched>,
     secrets: BTreeMap<String, Watched>,
+    bound: Bound,
     troubles: BTreeMap<WatchKey, String>,
     /// The newest complete world; shared, so that an unchanged one is the same `Arc`.
     world: Option<Arc<World>>,
@@ -61,6 +63,7 @@ impl Fold {
             slices: BTreeMap::new(),
             config_maps: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            bound: Bound::default(),
             troubles: BTreeMap::new(),
             world: None,
             settings: None,
@@ -74,6 +77,10 @@ impl Fold {
             Observation::EndpointSlices { service, delta } => self.apply_slices(service, delta),
             Observation::ConfigMaps { name, delta } => self.apply_config_map(name, delta),
             Observation::Secrets { name, delta } => self.apply_secret(name, delta),
+            Observation::BoundSlices { watch, delta } => self.bound.apply_slices(watch, delta),
+            Observation::BoundServices { watch, delta } => self.bound.apply_service(watch, delta),
+            // The election's own.
+            Observation::Leases { .. } => {}
             Observation::Trouble {
                 watch,
                 problem: Some(problem),
@@ -103,6 +110,7 @@ impl Fold {
                     }),
             );
             wanted.extend(references(settings).map(|(kind, object)| watch(kind, object)));
+            wanted.extend(Bound::wanted(&settings.binds, &self.identity.namespace));
         }
         wanted
     }
@@ -120,23 +128,12 @@ impl Fold {
             settings: self.settings.clone(),
             problems,
             troubles: self.troubles.clone(),
-            warnings: self.warnings(),
+            warnings: match &self.pod {
+                PodState::Present(present) => present.warnings.clone(),
+                _ => Vec::new(),
+            },
             departing: self.departing(),
         }
-    }
-
-    /// What is set but has no effect, one line each.
-    fn warnings(&self) -> Vec<String> {
-        let of_pod = match &self.pod {
-            PodState::Present(present) => present.warnings.clone(),
-            _ => Vec::new(),
-        };
-        let has_binds = |settings: &Arc<Settings>| !settings.binds.is_empty();
-        let binds = self.settings.as_ref().is_some_and(has_binds).then(|| {
-            "bind: binds are shown but not resolved yet: `bind` is empty in templates, and nothing waits for them"
-                .to_owned()
-        });
-        of_pod.into_iter().chain(binds).collect()
     }
 
     fn apply_pods(&mut self, delta: Delta<Pod>) {
@@ -251,6 +248,7 @@ impl Fold {
                 service: service.clone(),
             })
         });
+        self.bound.retain(&wanted);
         self.troubles.retain(|watch, _| wanted.contains(watch));
     }
 
@@ -306,6 +304,13 @@ impl Fold {
         config.extend(self.documents(&settings.secrets, Kind::Secret, problems));
         let overlay = self.overlay(&settings, problems);
         let files = self.files(&settings, problems);
+        let binds = self.bound.groups(
+            &settings.binds,
+            &present.own,
+            &self.identity.namespace,
+            &self.troubles,
+            problems,
+        );
         // What went away while in use is a problem, but no reason to stop following the rest.
         let complete =
             problems.is_empty() || (self.world.is_some() && self.everything_has_content(&settings));
@@ -320,6 +325,8 @@ impl Fold {
             config,
             overlay,
             files,
+            binds,
+            election: Election::default(),
         })
     }
 
@@ -514,330 +521,4 @@ fn references(settings: &Settings) -> impl Iterator<Item = (Kind, &ObjectRef)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::load;
-    use proptest::prelude::*;
-    use serde_json::{Value, json};
-
-    fn fold() -> Fold {
-        let identity = Identity {
-            namespace: "shop".into(),
-            pod_name: "demo-0".into(),
-            ..Identity::default()
-        };
-        Fold::new(
-            identity,
-            Layers {
-                below_pod: vec![load::defaults()],
-                above_pod: vec![],
-            },
-        )
-    }
-
-    fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
-        serde_json::from_value(value).expect("an object")
-    }
-
-    fn pod(uid: &str, annotations: Value) -> Pod {
-        object(json!({
-            "metadata": {"name": "demo-0", "namespace": "shop", "uid": uid, "annotations": annotations},
-            "spec": {"subdomain": "demo", "containers": [{"name": "demo"}]},
-            "status": {"podIP": "10.0.0.1"},
-        }))
-    }
-
-    fn pods(uid: &str, annotations: Value) -> Observation {
-        Observation::Pods(Delta::Reset(vec![pod(uid, annotations)]))
-    }
-
-    fn slices(addresses: &[&str]) -> Observation {
-        let endpoints: Vec<_> = addresses
-            .iter()
-            .map(|address| json!({"addresses": [address]}))
-            .collect();
-        let slice = object(
-            json!({"metadata": {"name": "demo-x"}, "addressType": "IPv4", "endpoints": endpoints}),
-        );
-        Observation::EndpointSlices {
-            service: "demo".into(),
-            delta: Delta::Reset(vec![slice]),
-        }
-    }
-
-    fn config(name: &str, data: Option<Value>) -> Observation {
-        let all = data.map(|data| object(json!({"metadata": {"name": name}, "data": data})));
-        Observation::ConfigMaps {
-            name: name.into(),
-            delta: Delta::Reset(all.into_iter().collect()),
-        }
-    }
-
-    fn complete() -> Fold {
-        let mut fold = fold();
-        fold.apply(pods("u1", json!({"kubesup.dev/config": "a"})));
-        fold.apply(slices(&["10.0.0.2"]));
-        fold.apply(config("a", Some(json!({"k": "1"}))));
-        fold
-    }
-
-    #[test]
-    fn the_own_pod_says_what_to_watch() {
-        let mut fold = fold();
-        assert_eq!(fold.wanted(), BTreeSet::from([WatchKey::Pod]));
-        fold.apply(pods(
-            "u1",
-            json!({"kubesup.dev/config": "a,b?", "kubesup.dev/hooks": "h"}),
-        ));
-        let names: Vec<_> = fold.wanted().iter().map(ToString::to_string).collect();
-        assert_eq!(
-            names,
-            [
-                "own Pod",
-                "EndpointSlices of Service demo",
-                "ConfigMap a",
-                "ConfigMap b",
-                "ConfigMap h"
-            ]
-        );
-    }
-
-    #[test]
-    fn the_world_comes_when_everything_has_been_seen_and_until_then_each_missing_thing_is_named() {
-        let mut fold = fold();
-        assert_eq!(
-            fold.view().problems,
-            ["Pod shop/demo-0 has not been read yet"]
-        );
-        fold.apply(pods("u1", json!({"kubesup.dev/config": "a,b?"})));
-        assert_eq!(fold.view().problems.len(), 3);
-        fold.apply(slices(&["10.0.0.2"]));
-        fold.apply(config("a", None));
-        fold.apply(config("b", None));
-        let problems = fold.view().problems;
-        assert_eq!(problems.len(), 1, "{problems:#?}");
-        assert!(
-            problems[0].starts_with("ConfigMap shop/a does not exist; create it"),
-            "{problems:#?}"
-        );
-        fold.apply(config("a", Some(json!({"k": "1"}))));
-        let view = fold.view();
-        assert_eq!(view.problems, Vec::<String>::new());
-        assert_eq!(view.world.expect("a world").members.len(), 2);
-    }
-
-    #[test]
-    fn a_config_map_deleted_while_in_use_is_a_problem_and_its_content_stays() {
-        let mut fold = complete();
-        let before = fold.view().world.expect("a world");
-        fold.apply(config("a", None));
-        let view = fold.view();
-        assert_eq!(view.problems.len(), 1);
-        assert!(Arc::ptr_eq(&before, &view.world.expect("a world")));
-        fold.apply(slices(&["10.0.0.2", "10.0.0.3"]));
-        assert_eq!(
-            fold.view().world.expect("a world").members.len(),
-            3,
-            "peers are still followed"
-        );
-    }
-
-    #[test]
-    fn binds_without_an_effect_are_a_warning() {
-        let mut fold = complete();
-        assert_eq!(fold.view().warnings, Vec::<String>::new());
-        fold.apply(pods(
-            "u1",
-            json!({"kubesup.dev/config": "a", "kubesup.dev/bind": "db:pg"}),
-        ));
-        let warnings = fold.view().warnings;
-        assert!(
-            warnings.len() == 1 && warnings[0].contains("not resolved yet"),
-            "{warnings:?}"
-        );
-    }
-
-    #[test]
-    fn a_relist_with_equal_data_gives_the_same_world() {
-        let mut fold = complete();
-        let before = fold.view().world.expect("a world");
-        fold.apply(pods("u1", json!({"kubesup.dev/config": "a"})));
-        fold.apply(slices(&["10.0.0.2"]));
-        fold.apply(config("a", Some(json!({"k": "1"}))));
-        assert!(Arc::ptr_eq(&before, &fold.view().world.expect("a world")));
-    }
-
-    #[test]
-    fn another_pod_under_the_own_name_means_that_we_are_gone() {
-        let mut fold = complete();
-        assert_eq!(fold.view().departing, None);
-        fold.apply(pods("u2", json!({"kubesup.dev/config": "other"})));
-        let view = fold.view();
-        assert_eq!(view.departing, Some(Departing::Gone));
-        assert_eq!(view.world.expect("the last world").pod.uid, "u1");
-        assert!(
-            fold.wanted()
-                .contains(&WatchKey::ConfigMap { name: "a".into() })
-        );
-    }
-
-    #[test]
-    fn a_config_map_named_later_is_waited_for_while_the_last_world_stays() {
-        let mut fold = complete();
-        let before = fold.view().world.expect("a world");
-        fold.apply(pods("u1", json!({"kubesup.dev/config": "a,z"})));
-        let view = fold.view();
-        assert!(view.problems[0].contains("ConfigMap shop/z has not been read yet"));
-        assert!(Arc::ptr_eq(&before, &view.world.expect("a world")));
-        fold.apply(config("z", Some(json!({"k": "2"}))));
-        assert_eq!(fold.view().world.expect("a world").config.len(), 2);
-    }
-
-    #[test]
-    fn a_trouble_says_why_something_is_missing() {
-        let mut fold = fold();
-        fold.apply(Observation::Trouble {
-            watch: WatchKey::Pod,
-            problem: Some("403 forbidden".into()),
-        });
-        assert_eq!(
-            fold.view().problems,
-            ["Pod shop/demo-0 has not been read yet: 403 forbidden"]
-        );
-        fold.apply(Observation::Trouble {
-            watch: WatchKey::Pod,
-            problem: None,
-        });
-        assert_eq!(fold.view().troubles.len(), 0);
-    }
-
-    fn secret(name: &str, data: Option<Value>) -> Observation {
-        let all = data.map(|data| object(json!({"metadata": {"name": name}, "stringData": data})));
-        Observation::Secrets {
-            name: name.into(),
-            delta: Delta::Reset(all.into_iter().collect()),
-        }
-    }
-
-    #[test]
-    fn secrets_come_after_the_config_maps_and_are_told_apart() {
-        let mut fold = fold();
-        fold.apply(pods(
-            "u1",
-            json!({"kubesup.dev/config": "a", "kubesup.dev/secrets": "a, s?"}),
-        ));
-        fold.apply(slices(&["10.0.0.2"]));
-        fold.apply(config("a", Some(json!({"k": "1"}))));
-        let named: Vec<_> = fold.wanted().iter().map(ToString::to_string).collect();
-        assert_eq!(named[2..], ["ConfigMap a", "Secret a", "Secret s"]);
-        assert_eq!(
-            fold.view().problems,
-            [
-                "Secret shop/a has not been read yet",
-                "Secret shop/s has not been read yet"
-            ]
-        );
-        fold.apply(secret("a", None));
-        fold.apply(secret("s", None));
-        let problems = fold.view().problems;
-        assert_eq!(problems.len(), 1, "{problems:#?}");
-        assert!(problems[0].contains("kubesup.dev/secrets"), "{problems:#?}");
-        fold.apply(secret("a", Some(json!({"k": "hunter2"}))));
-        let world = fold.view().world.expect("a world");
-        let documents: Vec<_> = world
-            .config
-            .iter()
-            .map(|document| (document.object.as_str(), document.sensitivity))
-            .collect();
-        assert_eq!(
-            documents,
-            [
-                ("ConfigMap shop/a", Sensitivity::Public),
-                ("Secret shop/a", Sensitivity::Secret)
-            ]
-        );
-        assert!(
-            !format!("{fold:?}").contains("104, 117, 110"),
-            "no content is printed"
-        );
-        fold.apply(secret("a", None));
-        let view = fold.view();
-        assert_eq!(view.problems.len(), 1);
-        assert!(Arc::ptr_eq(
-            &world,
-            &view.world.expect("the last one stays")
-        ));
-    }
-
-    #[test]
-    fn service_files_come_from_both_kinds_and_the_later_one_wins() {
-        let mut fold = fold();
-        fold.apply(pods("u1", json!({"kubesup.dev/files": "f, secret/f"})));
-        fold.apply(slices(&[]));
-        fold.apply(config("f", Some(json!({"a": "1", "b": "1"}))));
-        assert_eq!(
-            fold.view().problems,
-            ["Secret shop/f has not been read yet"]
-        );
-        fold.apply(secret("f", Some(json!({"b": "2"}))));
-        let world = fold.view().world.expect("a world");
-        let files: Vec<_> = world
-            .files
-            .iter()
-            .map(|(name, file)| (name.as_str(), file.object.as_str(), file.sensitivity))
-            .collect();
-        assert_eq!(
-            files,
-            [
-                ("a", "ConfigMap shop/f, key a", Sensitivity::Public),
-                ("b", "Secret shop/f, key b", Sensitivity::Secret)
-            ]
-        );
-    }
-
-    #[test]
-    fn hooks_and_templates_overlay_the_package_in_their_order() {
-        let mut fold = fold();
-        fold.apply(pods(
-            "u1",
-            json!({"kubesup.dev/hooks": "h", "kubesup.dev/templates": "t=sub/dir"}),
-        ));
-        fold.apply(slices(&[]));
-        fold.apply(config("h", Some(json!({"run": "x"}))));
-        fold.apply(config("t", Some(json!({"app.conf": "y"}))));
-        let world = fold.view().world.expect("a world");
-        assert_eq!(
-            world.overlay.keys().collect::<Vec<_>>(),
-            ["config/sub/dir/app.conf", "hooks/run"]
-        );
-        assert_eq!(
-            world.overlay["hooks/run"].object,
-            "ConfigMap shop/h, key run"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn the_order_of_observations_does_not_matter(order in Just((0..4usize).collect::<Vec<_>>()).prop_shuffle()) {
-            let observations = [
-                slices(&["10.0.0.2", "10.0.0.3"]),
-                config("a", Some(json!({"k": "1"}))),
-                config("b", Some(json!({"k": "2"}))),
-                pods("u1", json!({"kubesup.dev/config": "a,b"})),
-            ];
-            let mut fold = fold();
-            // The Pod first, since nothing else is wanted, or kept, before it.
-            fold.apply(pods("u1", json!({"kubesup.dev/config": "a,b"})));
-            for index in order {
-                fold.apply(observations[index].clone());
-            }
-            let world = fold.view().world.expect("a world");
-            let mut expected = complete();
-            expected.apply(pods("u1", json!({"kubesup.dev/config": "a,b"})));
-            expected.apply(slices(&["10.0.0.2", "10.0.0.3"]));
-            expected.apply(config("b", Some(json!({"k": "2"}))));
-            let expected = expected.view().world.expect("a world");
-            prop_assert_eq!(serde_json::to_vec(&*world).expect("json"), serde_json::to_vec(&*expected).expect("json"));
-        }
-    }
-}
+mod tests;

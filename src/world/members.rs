@@ -129,6 +129,15 @@ pub fn stable_id(address: &str, service: &str) -> String {
 /// An endpoint on its way from one slice to another is in both for a moment, and is one member.
 /// Where two slices disagree, the one that says more for the member counts.
 pub fn join<'a>(slices: impl Iterator<Item = &'a Slice>, own: &OwnPod) -> Members {
+    let mut members = join_others(slices, own);
+    members
+        .entry(own.member_id())
+        .or_insert_with(|| Arc::new(myself(own)));
+    members
+}
+
+/// The same for a Service that need not be the own one: only what the slices list.
+pub fn join_others<'a>(slices: impl Iterator<Item = &'a Slice>, own: &OwnPod) -> Members {
     let mut members = Members::new();
     for listed in slices.flat_map(|slice| &slice.members) {
         match members.get_mut(&listed.member_id) {
@@ -144,9 +153,6 @@ pub fn join<'a>(slices: impl Iterator<Item = &'a Slice>, own: &OwnPod) -> Member
             Arc::make_mut(member).prefer(family);
         }
     }
-    members
-        .entry(own.member_id())
-        .or_insert_with(|| Arc::new(myself(own)));
     members
 }
 

@@ -170,6 +170,8 @@ impl ApiServer {
         let arguments = [
             format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
             "--bind-address=127.0.0.1".to_owned(),
+            // Nobody connects there; without it a machine with no route to anywhere has no API server.
+            "--advertise-address=10.213.255.1".to_owned(),
             format!("--secure-port={}", self.port),
             format!("--cert-dir={}", certificates.display()),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),

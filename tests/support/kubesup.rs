@@ -25,9 +25,16 @@ pub struct Builder {
     command: Vec<String>,
     environment: Vec<(OsString, OsString)>,
     root: Option<TempDir>,
+    under: Vec<String>,
 }
 
 impl Builder {
+    /// Started by this command, which ends by becoming what its last words say.
+    pub fn under(mut self, words: &[&str]) -> Self {
+        self.under = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Arguments as they are.
     pub fn words(mut self, words: &[&str]) -> Self {
         self.arguments
@@ -103,7 +110,14 @@ impl Builder {
         let root = self
             .root
             .unwrap_or_else(|| tempfile::tempdir().expect("a root"));
-        let mut command = Command::new(binary());
+        let mut command = match self.under.split_first() {
+            None => Command::new(binary()),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(binary());
+                command
+            }
+        };
         command
             .arg("run")
             .args(["--root", &root.path().display().to_string()]);
@@ -181,6 +195,7 @@ impl Kubesup {
             command: Vec::new(),
             environment: Vec::new(),
             root: None,
+            under: Vec::new(),
         }
     }
 

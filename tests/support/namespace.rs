@@ -80,9 +80,20 @@ impl<'a> Namespace<'a> {
             + DeserializeOwned
             + Debug,
     {
+        self.delete_gracefully::<K>(name, 0);
+    }
+
+    /// The object stays until somebody confirms its end (a Pod's kubelet), or this is 0.
+    pub fn delete_gracefully<K>(&self, name: &str, grace_seconds: u32)
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + Debug,
+    {
         block_on(
             self.api::<K>()
-                .delete(name, &DeleteParams::default().grace_period(0)),
+                .delete(name, &DeleteParams::default().grace_period(grace_seconds)),
         )
         .expect("deleted");
     }
@@ -95,7 +106,8 @@ impl<'a> Namespace<'a> {
     pub fn pod(&self, annotations: Value) -> Pod {
         self.put::<Pod>(json!({
             "metadata": {"name": POD, "labels": {"app.kubernetes.io/name": "demo"}, "annotations": annotations},
-            "spec": {"hostname": POD, "subdomain": SERVICE, "containers": [{"name": "demo", "image": "demo"}]},
+            // On a node, else a deletion has no grace.
+            "spec": {"nodeName": "node", "hostname": POD, "subdomain": SERVICE, "containers": [{"name": "demo", "image": "demo"}]},
         }));
         let status = json!({"status": {"podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}]}});
         block_on(self.api::<Pod>().patch_status(

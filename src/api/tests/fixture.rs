@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 
 use crate::config::{Key, Layer, Layers, Origin, load};
 use crate::lifecycle::status::{Health, Phase, Status};
-use crate::package::{Hook, Package, Source, service_files};
+use crate::package::{Hook, Package, Source, binds, service_files};
 use crate::revision::Revisions;
 use crate::snapshot::{Paths, Service, Snapshot};
-use crate::world::{Delta, Fold, Identity, Observation, View};
+use crate::world::{Delta, Fold, Identity, Observation, View, WatchKey};
 
 /// What is observed, and how the service does.
 pub(super) struct Fixture {
     settings: Vec<(Key, &'static str)>,
     endpoints: Vec<Value>,
+    bound: Vec<Value>,
     root: PathBuf,
     status: Status,
 }
@@ -26,6 +27,7 @@ pub(super) fn demo() -> Fixture {
     Fixture {
         settings: Vec::new(),
         endpoints: Vec::new(),
+        bound: Vec::new(),
         root: PathBuf::from("/kubesup"),
         status: Status {
             phase: Phase::Running,
@@ -62,6 +64,13 @@ impl Fixture {
             "conditions": conditions,
             "targetRef": {"kind": "Pod", "name": name, "uid": format!("uid-of-{name}")},
         }));
+        self
+    }
+
+    /// An endpoint of every bound Service.
+    pub(super) fn bound(mut self, address: &str, conditions: Value) -> Fixture {
+        self.bound
+            .push(json!({"addresses": [address], "conditions": conditions}));
         self
     }
 
@@ -102,7 +111,37 @@ impl Fixture {
             service: "demo".to_owned(),
             delta: Delta::Reset(vec![serde_json::from_value(slice).expect("a slice")]),
         });
+        for watch in fold.wanted() {
+            self.see_bound(&mut fold, watch);
+        }
         fold.view()
+    }
+
+    /// What a bind's watch sees: nothing, unless there are endpoints.
+    fn see_bound(&self, fold: &mut Fold, watch: WatchKey) {
+        let there = !self.bound.is_empty();
+        match &watch {
+            WatchKey::BoundSlices { services, .. } => {
+                let slices = services.iter().filter(|_| there).map(|service| {
+                    let slice = json!({
+                        "metadata": {"name": format!("{service}-1"), "labels": {"kubernetes.io/service-name": service}},
+                        "addressType": "IPv4",
+                        "endpoints": self.bound,
+                        "ports": [{"name": "sql", "port": 5432}],
+                    });
+                    serde_json::from_value(slice).expect("a slice")
+                });
+                let delta = Delta::Reset(slices.collect());
+                fold.apply(Observation::BoundSlices { watch, delta });
+            }
+            WatchKey::BoundService { service, .. } => {
+                let object = json!({"metadata": {"name": service, "annotations": {"kubesup.dev/export.user": "\"app\""}}});
+                let object = there.then(|| serde_json::from_value(object).expect("a Service"));
+                let delta = Delta::Reset(object.into_iter().collect());
+                fold.apply(Observation::BoundServices { watch, delta });
+            }
+            _ => {}
+        }
     }
 
     /// The snapshot once everything was accepted.
@@ -140,13 +179,14 @@ impl Fixture {
                 ),
                 settings,
                 package: revision.package,
-                world,
+                world: Arc::clone(&world),
                 shown: (!revision.taint.is_empty()).then(|| revision.taint.redact(&revision.cfg)),
                 taint: revision.taint,
                 cfg: revision.cfg,
                 incarnation: 1,
                 paths,
             })),
+            binds: binds::statuses(&world, &package.facts),
             status: self.status,
             ..Snapshot::default()
         }

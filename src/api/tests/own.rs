@@ -10,6 +10,7 @@ use serde_json::json;
 use super::fixture::demo;
 use super::{Asked, Redaction};
 use crate::api::readiness::{self, Gating};
+use crate::config::Key;
 use crate::lifecycle::status::{Health, Phase};
 use crate::snapshot::Snapshot;
 use crate::world::{Departing, View, WatchKey};
@@ -41,11 +42,38 @@ async fn a_running_healthy_service_is_ready() {
     let report = asked.get("/readyz?verbose").await;
     assert_eq!(
         report.text(),
-        "[+]synced ok\n[+]rendered ok\n[+]running ok\n[+]healthy ok\n[+]fresh ok\n[+]accepted ok\nreadyz check passed\n"
+        "[+]synced ok\n[+]binds ok\n[+]rendered ok\n[+]running ok\n[+]healthy ok\n[+]fresh ok\n[+]accepted ok\nreadyz check passed\n"
     );
     for query in ["?verbose=1", "?x=y&verbose", "?verbose="] {
         let report = asked.get(&format!("/readyz{query}")).await;
         assert!(report.text().ends_with("readyz check passed\n"), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn binds_gate_while_they_hold_back_the_first_start_and_are_shown_after_it() {
+    let absent = "The specified service group 'postgres.default' for binding 'db' is not (yet?) present in the census data.";
+    let running = demo().with(Key::Bind, "db:postgres").snapshot();
+    let report = Asked::new(running.clone()).get("/readyz?verbose").await;
+    assert_eq!(report.status, 200);
+    assert!(
+        report
+            .text()
+            .contains(&format!("[-]binds failed (not gating): {absent}\n")),
+        "{}",
+        report.text()
+    );
+    let waiting = Snapshot {
+        waiting_for_binds: true,
+        ..running
+    };
+    let report = Asked::new(waiting).get("/readyz?verbose").await;
+    assert_eq!(report.status, 503);
+    for line in [
+        format!("[-]binds failed: {absent}\n"),
+        "[-]rendered failed: nothing is rendered before the binds are satisfied\n".to_owned(),
+    ] {
+        assert!(report.text().contains(&line), "{}", report.text());
     }
 }
 

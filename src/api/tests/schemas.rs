@@ -27,17 +27,9 @@ struct RenderContext {
     pkg: context::Pkg,
     cfg: Map<String, Value>,
     svc: context::Svc,
-    bind: BTreeMap<String, BindGroup>,
+    bind: BTreeMap<String, context::BindGroup>,
     /// What is ours beside Habitat's: docs/reference has its keys.
     kube: Map<String, Value>,
-}
-
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is of interest")]
-struct BindGroup {
-    first: Option<context::Member>,
-    leader: Option<context::Member>,
-    members: Vec<context::Member>,
 }
 
 /// Draft 7, as Habitat's own are; objects with known keys have no others.
@@ -155,6 +147,7 @@ async fn what_is_served_fits() {
         demo()
             .with(Key::Org, "acme")
             .with(Key::Bind, "db:postgres")
+            .bound("10.0.1.1", json!({"ready": false}))
             .with(Key::BindingMode, "relaxed")
             .member("demo-1", "10.0.0.2", json!({"ready": false}))
             .member("demo-2", "10.0.0.3", json!({"terminating": true}))
@@ -172,13 +165,19 @@ async fn what_is_served_fits() {
 #[test]
 fn the_render_context_fits() {
     let [.., (_, schema)] = all();
-    let snapshot = demo().member("demo-1", "10.0.0.2", json!({})).snapshot();
+    let snapshot = demo()
+        .member("demo-1", "10.0.0.2", json!({}))
+        .with(Key::Bind, "db:postgres")
+        .bound("10.0.1.1", json!({}))
+        .snapshot();
     let service = snapshot.service.expect("a service");
     let reach = Reach {
         svc: true,
         kube: true,
+        bind: true,
     };
     let context = context::build(&census::input(&service), reach);
+    assert!(context["bind"]["db"]["first"].is_object(), "{context:#}");
     assert_fits(&schema, &context);
 }
 

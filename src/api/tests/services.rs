@@ -450,6 +450,36 @@ async fn redaction_withholds_configuration_and_the_views_of_the_group() {
 }
 
 #[tokio::test]
+async fn the_census_shows_what_is_bound_once_there_is_something() {
+    let asked = Asked::new(demo().with(Key::Bind, "db:data/postgres.blue").snapshot());
+    let census = asked.get("/census").await.json();
+    assert_eq!(keys(&census["census_groups"]), ["demo.default"]);
+
+    let bound = demo()
+        .with(Key::Bind, "db:data/postgres.blue")
+        .bound("10.0.1.1", json!({"ready": false}))
+        .bound("10.0.1.2", json!({"terminating": true}));
+    let census = Asked::new(bound.snapshot()).get("/census").await.json();
+    assert_eq!(
+        keys(&census["census_groups"]),
+        ["data/postgres.blue", "demo.default"]
+    );
+    let group = &census["census_groups"]["data/postgres.blue"];
+    assert_eq!(keys(group), keys(&census["census_groups"]["demo.default"]));
+    assert_eq!(group["service_config"], Value::Null);
+    assert_eq!(group["election_status"], "None");
+    let members = group["population"].as_object().expect("members");
+    assert_eq!(members.len(), 2, "those that depart included");
+    for member in members.values() {
+        assert_eq!(keys(member), MEMBER);
+        assert_eq!(
+            member["cfg"],
+            json!({"port": 5432, "sql": 5432, "user": "app"})
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_census_shows_every_member_with_all_keys() {
     let asked = Asked::new(
         demo()

@@ -20,7 +20,7 @@ impl Lifecycle {
         let Some(rendered) = self.rendered.clone() else {
             return;
         };
-        if self.is_ending()
+        if (self.is_ending() && !self.demoting)
             || self
                 .jobs
                 .get(&Job::Main)
@@ -89,7 +89,7 @@ impl Lifecycle {
 
     pub(super) fn while_running(&mut self, now: Now, commands: &mut Vec<Command>) {
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now.mono);
-        if is_due(self.restart_due.map(|(at, _)| at)) && !self.is_ending() {
+        if is_due(self.restart_due.map(|(at, _)| at)) && (!self.is_ending() || self.demoting) {
             let signal = self.stop_signal(TERM);
             self.stop_job(Job::Main, signal, Then::Restart, now, commands);
             return;

@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::value;
-use crate::world::{Member, World};
+use crate::world::{Member, Members, World};
 
 /// The whole tree.
 pub(super) fn tree(world: &World) -> Value {
     let pod = &world.pod;
-    let endpoints: Vec<_> = world
-        .members
-        .values()
-        .map(|member| Endpoint::new(member))
+    let binds = world.binds.iter();
+    let binds: BTreeMap<_, _> = binds
+        .map(|(name, group)| (name, endpoints(&group.members)))
         .collect();
     json!({
         "pod": {
@@ -32,10 +31,22 @@ pub(super) fn tree(world: &World) -> Value {
             ports: &pod.container.ports,
             resources: value(&pod.container.resources),
         }),
-        "leader": Value::Null,
-        "endpoints": value(&endpoints),
-        "binds": Value::Object(Map::new()),
+        "leader": world.election.leader.as_ref().map(|leader| json!({
+            "term": leader.term,
+            "holder": leader.holder,
+            "is_me": leader.is_me,
+            "fence": leader.fence,
+        })),
+        "endpoints": value(&endpoints(&world.members)),
+        "binds": value(&binds),
     })
+}
+
+fn endpoints(members: &Members) -> Vec<Endpoint<'_>> {
+    members
+        .values()
+        .map(|member| Endpoint::new(member))
+        .collect()
 }
 
 #[derive(Serialize)]

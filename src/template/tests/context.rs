@@ -9,7 +9,7 @@ use crate::package::{Facts, Package};
 use crate::snapshot::Paths;
 use crate::template::Reach;
 use crate::template::context::{Input, build};
-use crate::world::{Member, OwnPod, World};
+use crate::world::{BoundGroup, Member, OwnPod, World};
 
 fn settings() -> Settings {
     let flags = Layer::new(Origin::Flag).with(crate::config::Key::Name, "db");
@@ -20,7 +20,7 @@ fn settings() -> Settings {
     resolve(&layers, None).expect("settings")
 }
 
-fn member(uid: &str, terminating: bool) -> Member {
+pub(super) fn member(uid: &str, terminating: bool) -> Member {
     Member {
         member_id: uid.to_owned(),
         ip: "10.0.0.1".to_owned(),
@@ -38,6 +38,11 @@ fn member(uid: &str, terminating: bool) -> Member {
 
 /// Member 0 departs, 1 is self, 2 is another one.
 fn context() -> Value {
+    context_with(std::collections::BTreeMap::new())
+}
+
+/// The same with these binds.
+pub(super) fn context_with(binds: std::collections::BTreeMap<String, BoundGroup>) -> Value {
     let members = [member("0", true), member("1", false), member("2", false)];
     let world = World {
         pod: OwnPod {
@@ -53,6 +58,8 @@ fn context() -> Value {
         config: Vec::new(),
         overlay: std::collections::BTreeMap::new(),
         files: std::collections::BTreeMap::new(),
+        binds,
+        election: crate::world::Election::default(),
     };
     let package = Package {
         facts: Facts {
@@ -81,11 +88,12 @@ fn context() -> Value {
         Reach {
             svc: true,
             kube: true,
+            bind: true,
         },
     )
 }
 
-fn keys(tree: &Value) -> Vec<&str> {
+pub(super) fn keys(tree: &Value) -> Vec<&str> {
     tree.as_object()
         .expect("a table")
         .keys()

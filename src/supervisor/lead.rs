@@ -1,0 +1,235 @@
+//! Owns the supervisor's part in the election: what the program may do now, what it is known not to do any more, and what
+//! the election is told of the service. Never writes the Lease.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock;
+use crate::config::{Settings, Topology};
+use crate::lifecycle::election::{
+    Candidate, Identity, Leaving, Order, Outlook, Progress, Stand, Suitability,
+};
+use crate::lifecycle::status::{Health, Phase, Status};
+use crate::world::{self, OwnPod};
+
+/// The channels between the supervisor and the election.
+#[derive(Debug)]
+pub struct Election {
+    /// Whether the own member stands.
+    pub stands: watch::Sender<Option<Stand>>,
+    /// What it is told of the own service.
+    pub candidates: watch::Sender<Candidate>,
+    /// What it says.
+    pub outlook: watch::Receiver<Outlook>,
+}
+
+/// How long a release may hold up an end.
+pub(super) const RELEASE: Duration = Duration::from_secs(1);
+/// As in the election: timers do not run through suspend.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What the program has to do about its lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Duty {
+    Nothing,
+    Demote(u64),
+    Kill(u64),
+}
+
+pub(super) struct Lead {
+    channels: Election,
+    stands: Option<Stand>,
+    /// What the newest rendering was made with.
+    pub(super) shown: world::Election,
+    /// The term that is being given up.
+    pub(super) ending: Option<u64>,
+    killed: u64,
+    demoted: u64,
+    pub(super) failures: u64,
+    pub(super) rendered: bool,
+    pub(super) leaving: Option<Leaving>,
+}
+
+impl Lead {
+    pub(super) fn new(channels: Election) -> Lead {
+        Lead {
+            channels,
+            stands: None,
+            shown: world::Election::default(),
+            ending: None,
+            killed: 0,
+            demoted: 0,
+            failures: 0,
+            rendered: false,
+            leaving: None,
+        }
+    }
+
+    /// Stands, when the settings say so.
+    pub(super) fn stand(&mut self, settings: &Settings, pod: &OwnPod) {
+        if settings.topology != Topology::Leader {
+            return;
+        }
+        let service = settings.service.as_ref().unwrap_or(&settings.name);
+        let stand = Stand {
+            me: Identity {
+                pod: pod.name.clone(),
+                container: pod.container.name.clone(),
+                uid: pod.uid.clone(),
+                nonce: String::new(),
+            },
+            lease: format!("kubesup.{service}.{}", settings.group),
+            times: settings.lease,
+            on_lost: settings.on_lost_lease,
+        };
+        self.stands = Some(stand.clone());
+        self.channels.stands.send_replace(Some(stand));
+    }
+
+    /// Nothing but rendering happens until there is a leader, as in Habitat.
+    pub(super) fn waits(&self) -> bool {
+        self.stands.is_some() && self.election().leader.is_none()
+    }
+
+    pub(super) fn stands(&self) -> bool {
+        self.stands.is_some()
+    }
+
+    pub(super) async fn changed(&mut self) {
+        if self.channels.outlook.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// What is due now, on the clock of the lead.
+    pub(super) fn duty(&mut self) -> Duty {
+        let order = self.channels.outlook.borrow_and_update().order.clone();
+        match order {
+            Order::Lead { term, until, .. } if clock::boot() >= until => self.demote(term),
+            Order::Demote { term } => self.demote(term),
+            Order::Kill { term } if term > self.demoted && self.killed < term => {
+                self.killed = term;
+                Duty::Kill(term)
+            }
+            Order::Lead { .. } | Order::Follow | Order::Kill { .. } => Duty::Nothing,
+        }
+    }
+
+    fn demote(&self, term: u64) -> Duty {
+        if term > self.demoted && self.ending.is_none() {
+            Duty::Demote(term)
+        } else {
+            Duty::Nothing
+        }
+    }
+
+    /// Until the clock has to be looked at again.
+    pub(super) fn next_look(&self) -> Option<Duration> {
+        match &self.channels.outlook.borrow().order {
+            Order::Lead { until, .. } if *until != Duration::MAX => {
+                Some(until.saturating_sub(clock::boot()).min(LOOK))
+            }
+            _ => None,
+        }
+    }
+
+    /// The program is without the lead that it is giving up.
+    pub(super) fn ended(&mut self) {
+        if let Some(term) = self.ending.take() {
+            self.demoted = self.demoted.max(term);
+        }
+    }
+
+    /// Whether the Lease may name us, so that an end has to wait for its release.
+    pub(super) fn is_involved(&self) -> bool {
+        self.stands.is_some() && self.channels.outlook.borrow().involved
+    }
+
+    /// How long it may take to give up the lead in order.
+    pub(super) fn longest_handover(&self) -> Duration {
+        self.stands.as_ref().map_or(Duration::ZERO, |stand| {
+            stand.times.demotion_timeout + RELEASE
+        })
+    }
+
+    /// The election as templates see it.
+    pub(super) fn election(&self) -> world::Election {
+        let Some(stand) = &self.stands else {
+            return world::Election::default();
+        };
+        let outlook = self.channels.outlook.borrow();
+        let own = match &outlook.order {
+            Order::Lead { term, fence, .. } if *term > self.demoted && self.ending.is_none() => {
+                Some(world::Leader {
+                    holder: outlook
+                        .holder
+                        .as_ref()
+                        .map_or_else(String::new, |(holder, _)| holder.clone()),
+                    member_id: stand.me.member_id(),
+                    term: *term,
+                    fence: fence.clone(),
+                    is_me: true,
+                })
+            }
+            _ => None,
+        };
+        let other = || {
+            let (holder, term) = outlook.holder.as_ref()?;
+            let identity = Identity::parse(holder)?;
+            // The own member leads by an order only.
+            (identity.uid != stand.me.uid).then(|| world::Leader {
+                holder: holder.clone(),
+                member_id: identity.member_id(),
+                term: *term,
+                fence: String::new(),
+                is_me: false,
+            })
+        };
+        world::Election {
+            progress: match outlook.progress {
+                Progress::None => world::Progress::None,
+                Progress::InProgress => world::Progress::InProgress,
+                Progress::NoQuorum => world::Progress::NoQuorum,
+                Progress::Finished => world::Progress::Finished,
+            },
+            leader: own.or_else(other),
+        }
+    }
+
+    /// Tells the election how the service does.
+    pub(super) fn tell(&self, status: &Status) {
+        if self.stands.is_none() {
+            return;
+        }
+        let candidate = Candidate {
+            rendered: self.rendered,
+            critical: status.health == Health::Critical,
+            down: matches!(
+                status.phase,
+                Phase::BackingOff | Phase::PostStop | Phase::Finished
+            ),
+            failures: self.failures,
+            leaving: self.leaving,
+            suitability: Suitability::NoHook,
+            demoted: self.demoted,
+        };
+        self.channels.candidates.send_if_modified(|known| {
+            let changed = *known != candidate;
+            *known = candidate;
+            changed
+        });
+    }
+
+    /// Nothing runs any more: the Lease is released, if that is quick.
+    pub(super) async fn release(&mut self, status: &Status) {
+        if !self.is_involved() {
+            return;
+        }
+        self.leaving.get_or_insert(Leaving::Stopping);
+        self.demoted = u64::MAX;
+        self.tell(status);
+        let released = self.channels.outlook.wait_for(|outlook| !outlook.involved);
+        let _in_time = tokio::time::timeout(RELEASE, released).await;
+    }
+}
