@@ -108,6 +108,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let (freshness, ages) = watch::channel(Freshness::default());
     let metrics = Metrics::new();
     let mut tasks = JoinSet::new();
+    let (reported, told) = (readers.clone(), histories.clone());
     let http = listen(&settings)?;
     let address = http
         .as_ref()
@@ -154,6 +155,8 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         base,
         freshness,
         drains: drain_requests,
+        snapshots: reported,
+        history: told,
         election: elect::Channels {
             stands: standing,
             candidates: candidacies,

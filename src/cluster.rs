@@ -19,6 +19,7 @@ mod gate;
 pub mod identity;
 pub mod lease;
 pub mod patience;
+pub mod report;
 mod resolver;
 #[cfg(test)]
 mod scripted;

@@ -27,6 +27,7 @@ pub mod package;
 pub mod plan;
 pub mod process;
 pub mod rbac;
+pub mod report;
 pub mod revision;
 pub mod snapshot;
 pub mod supervisor;

@@ -27,13 +27,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("snapshot", &["config", "lifecycle", "package", "world"]),
     ("history", &["lifecycle", "package", "world"]),
     ("rbac", &["config"]),
+    ("report", &["history", "lifecycle", "snapshot"]),
     ("check", &["config", "rbac", "world"]),
     // What shells report to; it looks at none of them.
     ("metrics", &[]),
     // The shells.
     ("observe", &["world"]),
     ("clock", &[]),
-    ("cluster", &["clock", "lifecycle", "rbac", "world"]),
+    (
+        "cluster",
+        &[
+            "clock",
+            "history",
+            "lifecycle",
+            "rbac",
+            "report",
+            "snapshot",
+            "world",
+        ],
+    ),
     ("manifests", &["files", "world"]),
     ("files", &["package", "plan"]),
     ("process", &[]),
@@ -107,6 +119,7 @@ const PURE: &[&str] = &[
     "history",
     "rbac",
     "check",
+    "report",
 ];
 
 /// … but for the files that read.

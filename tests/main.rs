@@ -19,6 +19,7 @@ mod check;
 mod configuration;
 mod demo;
 mod drain;
+mod events;
 mod example_nginx;
 mod exit_codes;
 mod flags;

@@ -18,10 +18,12 @@ use crate::cluster::freshness::Freshness;
 use crate::cluster::{self, client, drain, elect, identity};
 use crate::config::{Key, Layer, Origin};
 use crate::files::watching::Watching;
+use crate::history::History;
 use crate::lifecycle::Drained;
 use crate::manifests;
 use crate::package::habitat::environment;
 use crate::package::{Package, directory, overlay};
+use crate::snapshot::Snapshot;
 use crate::supervisor::{Base, DrainRequest};
 use crate::world::{Identity, Observation, WatchKey};
 
@@ -46,6 +48,8 @@ pub(super) struct Feeds {
     pub(super) base: watch::Sender<Base>,
     pub(super) freshness: watch::Sender<Freshness>,
     pub(super) drains: mpsc::Receiver<DrainRequest>,
+    pub(super) snapshots: watch::Receiver<Snapshot>,
+    pub(super) history: watch::Receiver<Arc<History>>,
     pub(super) election: elect::Channels,
 }
 
@@ -166,6 +170,8 @@ impl Source {
             base,
             freshness,
             drains,
+            snapshots,
+            history,
             election,
         } = feeds;
         drop(base.send_replace(package.read()));
@@ -178,6 +184,14 @@ impl Source {
                     .map_err(|error| StartError::Usage(vec![error.to_string()]))?;
                 info!(server = %connection.server(), pod = %format!("{}/{}", identity.namespace, identity.pod_name), "watching");
                 let (client, namespace) = (connection.client(), identity.namespace.clone());
+                let (until, reporting) = (shutdown.clone(), connection.client());
+                tasks.spawn(async move {
+                    tokio::select! {
+                        () = until.cancelled() => {}
+                        () = cluster::report::run(reporting, snapshots, history) => {}
+                    }
+                    "report"
+                });
                 let electing = elect::run(
                     connection.clone(),
                     identity.clone(),

@@ -1,0 +1,109 @@
+//! Owns what is written to the cluster about the own Pod: Events, and the condition of the readiness gate. Reads only
+//! what everybody may read, so that the service never waits for it; never ends the program.
+
+mod events;
+mod gate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join;
+use kube::Client;
+use tokio::sync::watch;
+
+use crate::history::History;
+use crate::snapshot::Snapshot;
+
+/// For one write. 10 s: nobody waits for it, and the next says more.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The own Pod, as far as writes name it.
+#[derive(Debug, Clone)]
+struct Own {
+    namespace: String,
+    name: String,
+    uid: String,
+    container: String,
+}
+
+/// Reports until it is dropped.
+pub async fn run(
+    client: Client,
+    mut snapshots: watch::Receiver<Snapshot>,
+    histories: watch::Receiver<Arc<History>>,
+) {
+    let Some(own) = own(&mut snapshots).await else {
+        return std::future::pending().await;
+    };
+    join(
+        events::run(client.clone(), own.clone(), histories),
+        gate::run(client, own, snapshots),
+    )
+    .await;
+    std::future::pending::<()>().await;
+}
+
+/// Waits for the first complete view. `None` when there are no more snapshots.
+async fn own(snapshots: &mut watch::Receiver<Snapshot>) -> Option<Own> {
+    let seen = snapshots.wait_for(|snapshot| snapshot.view.world.is_some());
+    let seen = seen.await.ok()?;
+    let pod = &seen.view.world.as_ref()?.pod;
+    Some(Own {
+        namespace: pod.namespace.clone(),
+        name: pod.name.clone(),
+        uid: pod.uid.clone(),
+        container: pod.container.name.clone(),
+    })
+}
+
+/// Whether the API server will never take it from us: no right, or the Pod of this UID is gone. A write that only met
+/// another one (409) is not: the next attempt is made on what is there then.
+fn is_final(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    let of_another = ["UID in precondition", "uid mismatch", "metadata.uid"];
+    match status.code {
+        403 | 404 => true,
+        409 | 422 => of_another.iter().any(|said| status.message.contains(said)),
+        _ => false,
+    }
+}
+
+/// Whether the API server says that what we write is wrong: nothing that time mends.
+fn is_refused(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 400..=499) && !matches!(status.code, 408 | 409 | 429))
+}
+
+/// A write's outcome; `None`: no answer in time.
+async fn within<T>(
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Option<Result<T, kube::Error>> {
+    tokio::time::timeout(ANSWER, call).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn only_a_write_that_merely_met_another_is_tried_again() {
+        let answer = |code, message: &str| {
+            let status = Status::failure(message, "").with_code(code);
+            is_final(&kube::Error::Api(Box::new(status)))
+        };
+        assert!(answer(403, "") && answer(404, ""));
+        assert!(answer(
+            409,
+            "Precondition failed: UID in precondition: a, UID in object meta: b"
+        ));
+        assert!(answer(
+            422,
+            "Pod is invalid: metadata.uid: Invalid value: field is immutable"
+        ));
+        let conflict = "Operation cannot be fulfilled on pods: the object has been modified";
+        assert!(!answer(409, conflict) && !answer(500, "") && !answer(422, "status"));
+    }
+}

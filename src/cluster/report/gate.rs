@@ -1,0 +1,116 @@
+//! Owns the writing of the readiness gate's condition: first False, then only on change, tried again until it is there.
+
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
+
+use super::{Own, is_final, is_refused, within};
+use crate::cluster::access;
+use crate::cluster::backoff::Backoff;
+use crate::cluster::patience::Patience;
+use crate::report::{Condition, STARTING, condition};
+use crate::snapshot::Snapshot;
+
+const GATE: &str = "kubesup.dev/healthy";
+/// A Pod cannot change its gates: half-way between the shortest and the longest pause is good enough here.
+const EVEN: f64 = 0.5;
+
+/// Ends when the Pod declares no gate, when it may not be written, or when there are no more snapshots.
+pub(super) async fn run(client: Client, own: Own, mut snapshots: watch::Receiver<Snapshot>) {
+    let mut backoff = Backoff::new(Patience::default().backoff);
+    while !match access::pod(client.clone(), &own.namespace, &own.name).await {
+        Ok(Some(pod)) if declares(&pod) => true,
+        Ok(_) => return,
+        Err(reason) => {
+            debug!(
+                reason,
+                "whether the own Pod has a readiness gate is not known yet"
+            );
+            sleep(backoff.next(EVEN, None)).await;
+            false
+        }
+    } {}
+    let mut written: Option<Condition> = None;
+    let mut warned = false;
+    loop {
+        let wanted = match written {
+            None => STARTING,
+            Some(_) => condition(&snapshots.borrow_and_update()),
+        };
+        if written == Some(wanted) {
+            if snapshots.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let turned = written.is_none_or(|written| written.healthy != wanted.healthy);
+        match within(write(&client, &own, wanted, turned)).await {
+            Some(Ok(())) => {
+                written = Some(wanted);
+                backoff.reset();
+            }
+            Some(Err(error)) if is_final(&error) => {
+                info!(
+                    "the readiness gate {GATE} is not kept: {}/{}: {error}; grant patch on pods/status (kubesup rbac)",
+                    own.namespace, own.name
+                );
+                return;
+            }
+            failed => {
+                if let Some(Err(error)) = &failed
+                    && is_refused(error)
+                    && !warned
+                {
+                    warned = true;
+                    warn!(
+                        "the API server refuses the readiness gate {GATE}; it is tried again, and more is at debug: {error}"
+                    );
+                }
+                debug!(error = ?failed, "the readiness gate cannot be written yet");
+                sleep(backoff.next(EVEN, None)).await;
+            }
+        }
+    }
+}
+
+fn declares(pod: &Pod) -> bool {
+    let spec = pod.spec.as_ref();
+    let gates = spec.and_then(|spec| spec.readiness_gates.as_deref());
+    gates
+        .unwrap_or_default()
+        .iter()
+        .any(|gate| gate.condition_type == GATE)
+}
+
+/// Patches this condition and no other, of the Pod of this UID and no other.
+///
+/// # RBAC
+///
+/// rbac, opt-in: "" pods/status patch
+async fn write(
+    client: &Client,
+    own: &Own,
+    condition: Condition,
+    turned: bool,
+) -> Result<(), kube::Error> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), &own.namespace);
+    let patch = Patch::Strategic(patch(own, condition, turned));
+    let parameters = PatchParams::default();
+    let patched = api.patch_status(&own.name, &parameters, &patch).await;
+    patched.map(drop)
+}
+
+fn patch(own: &Own, condition: Condition, turned: bool) -> Value {
+    let status = if condition.healthy { "True" } else { "False" };
+    let mut entry = json!({"type": GATE, "status": status, "reason": condition.reason});
+    if turned && let Some(entry) = entry.as_object_mut() {
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        entry.insert("lastTransitionTime".to_owned(), now.into());
+    }
+    json!({"metadata": {"uid": own.uid}, "status": {"conditions": [entry]}})
+}
