@@ -182,6 +182,7 @@ fn an_annotation_hands_the_lead_over_and_habitats_views_follow() {
 
     wait_role(&second, "leads 2");
     wait_role(&first, "follows");
+    first.wait_readyz("[+]leader ok");
     assert_eq!(first.main_pid(), pid, "demoted by reconfigure");
     for kubesup in [&first, &second] {
         let leader = || {

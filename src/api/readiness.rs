@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use crate::config::Topology;
 use crate::lifecycle::status::{Health, Phase};
 use crate::package::binds;
 use crate::snapshot::Snapshot;
+use crate::world::Progress;
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub fn checks(snapshot: &Snapshot) -> Vec<Check> {
         reasons,
         gating: Gating::Shown,
     };
-    vec![
+    let mut checks = vec![
         gate("synced", synced(snapshot)),
         Check {
             name: "binds",
@@ -62,7 +64,10 @@ pub fn checks(snapshot: &Snapshot) -> Vec<Check> {
                 .collect(),
         ),
         show("accepted", accepted(snapshot)),
-    ]
+    ];
+    // What never starts without a leader is held back by `running`; later a failover must not empty a Service.
+    checks.extend(leader(snapshot).map(|reasons| show("leader", reasons)));
+    checks
 }
 
 /// Whether nothing that gates fails.
@@ -110,6 +115,18 @@ fn synced(snapshot: &Snapshot) -> Vec<String> {
         return vec!["nothing has been observed yet".to_owned()];
     }
     snapshot.view.problems.clone()
+}
+
+/// Whether somebody leads; `None` where nobody is to.
+fn leader(snapshot: &Snapshot) -> Option<Vec<String>> {
+    let service = snapshot.service.as_ref()?;
+    (service.settings.topology == Topology::Leader).then(|| match service.world.election.progress {
+        Progress::Finished => Vec::new(),
+        Progress::NoQuorum => vec!["nobody leads, and the API server cannot be asked".to_owned()],
+        Progress::None | Progress::InProgress => {
+            vec!["nobody leads yet: the election goes on".to_owned()]
+        }
+    })
 }
 
 /// In the binding mode strict they hold back the first start; after it, and in the mode relaxed, they are shown.

@@ -12,8 +12,8 @@ use super::{Asked, Redaction};
 use crate::api::readiness::{self, Gating};
 use crate::config::Key;
 use crate::lifecycle::status::{Health, Phase};
-use crate::snapshot::Snapshot;
-use crate::world::{Departing, View, WatchKey};
+use crate::snapshot::{Service, Snapshot};
+use crate::world::{Departing, Progress, View, WatchKey, World};
 
 fn failing(snapshot: &Snapshot) -> BTreeMap<&'static str, String> {
     readiness::checks(snapshot)
@@ -198,6 +198,24 @@ async fn a_warning_is_ready() {
         .status(|status| status.health = Health::Warning)
         .snapshot();
     assert_eq!(Asked::new(snapshot).get("/readyz").await.status, 200);
+}
+
+#[test]
+fn a_group_without_a_leader_shows_and_gates_nothing() {
+    let mut snapshot = demo().with(Key::Topology, "leader").snapshot();
+    let checks = readiness::checks(&snapshot);
+    let leader = checks.iter().find(|check| check.name == "leader");
+    let leader = leader.expect("a check");
+    assert_eq!(leader.gating, Gating::Shown);
+    assert_eq!(leader.reasons, ["nobody leads yet: the election goes on"]);
+    let mut service = Service::clone(snapshot.service.as_ref().expect("a service"));
+    let mut world = World::clone(&service.world);
+    world.election.progress = Progress::Finished;
+    service.world = Arc::new(world);
+    snapshot.service = Some(Arc::new(service));
+    assert_eq!(failing(&snapshot).get("leader"), None);
+    let alone = readiness::checks(&demo().snapshot());
+    assert!(alone.iter().all(|check| check.name != "leader"));
 }
 
 #[test]
