@@ -94,16 +94,7 @@ fn without_an_api_server_http_answers_and_the_start_waits_for_it() {
         .start();
     assert_eq!(kubesup.get("/livez").0, 200);
     assert_eq!(kubesup.get("/").0, 200);
-    for path in [
-        "/services",
-        "/services/demo/default",
-        "/services/demo/default/config",
-        "/services/demo/default/health",
-        "/census",
-        "/butterfly",
-    ] {
-        assert_eq!(kubesup.get(path), (503, String::new()), "{path}");
-    }
+    kubesup.assert_habitats_paths_are_503();
     let report = kubesup.wait_readyz("connection refused");
     assert!(
         report.contains("[-]synced failed: ") && report.contains("readyz check failed"),

@@ -143,16 +143,7 @@ fn before_the_first_complete_view_habitats_paths_are_503_without_a_body_and_live
         .flag("--name", "demo")
         .start();
     kubesup.wait_readyz("later does not exist");
-    for path in [
-        "/services",
-        "/services/demo/default",
-        "/services/demo/default/config",
-        "/services/demo/default/health",
-        "/census",
-        "/butterfly",
-    ] {
-        assert_eq!(kubesup.get(path), (503, String::new()), "{path}");
-    }
+    kubesup.assert_habitats_paths_are_503();
     assert_eq!(kubesup.get("/livez").0, 200);
     package.write(
         "later.yaml",

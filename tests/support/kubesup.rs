@@ -257,6 +257,20 @@ impl Kubesup {
         serde_json::from_str(&self.get("/services/demo/default/config").1).unwrap_or_default()
     }
 
+    /// Before the first view Habitat's paths answer 503, without a body.
+    pub fn assert_habitats_paths_are_503(&self) {
+        for path in [
+            "/services",
+            "/services/demo/default",
+            "/services/demo/default/config",
+            "/services/demo/default/health",
+            "/census",
+            "/butterfly",
+        ] {
+            assert_eq!(self.get(path), (503, String::new()), "{path}");
+        }
+    }
+
     pub fn readyz(&self) -> String {
         self.get("/readyz?verbose").1
     }
