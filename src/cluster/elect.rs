@@ -86,6 +86,7 @@ pub async fn alone(mut channels: Channels) {
                 until: Duration::MAX,
             },
             holder: Some((stand.me.to_string(), 1)),
+            suitability: 0,
             progress: Progress::Finished,
             involved: false,
         });
@@ -216,6 +217,7 @@ impl Task {
                 .election
                 .holder()
                 .map(|(holder, term)| (holder.to_owned(), term)),
+            suitability: self.election.suitability(),
             progress: self.election.progress(now),
             involved: self.election.is_involved(),
         };
