@@ -15,6 +15,17 @@ use group::{Group, MEMBERS, address};
 /// Longer than a lease, an election, a start and a full synchronisation on a loaded machine.
 const FAILOVER: Duration = Duration::from_secs(40);
 
+/// What becomes of a killed leader.
+#[derive(Debug, Clone, Copy)]
+enum Back {
+    /// Its container starts again at once, with the data of its last snapshot.
+    Restarted,
+    /// Its Pod is gone until another one leads, and has its data then.
+    Late,
+    /// Another Pod comes at once, with an empty volume.
+    Empty,
+}
+
 /// Every one of the group has all of these keys.
 fn assert_all_have(group: &Group, keys: &[u64]) {
     let leader = group.leader().expect("a leader");
@@ -50,16 +61,26 @@ fn no_acknowledged_write_that_was_replicated_is_lost_when_leaders_are_killed() {
             let writer = Writer::start(&group);
             writer.wait_for_more(50, FAILOVER);
             for round in 0..rounds {
+                let back = [Back::Restarted, Back::Late, Back::Empty][round % 3];
                 let killed = group.settled(FAILOVER);
                 writer.wait_for_more(50, FAILOVER);
 
                 group.kill(killed);
-                group.wait_another_leads(killed, FAILOVER);
-                group.begin(killed);
+                match back {
+                    Back::Restarted => group.begin(killed),
+                    Back::Late => {
+                        group.wait_another_leads(killed, FAILOVER);
+                        group.begin(killed);
+                    }
+                    Back::Empty => {
+                        group.replace_pod(killed);
+                        group.begin(killed);
+                    }
+                }
                 group.settled(FAILOVER);
                 writer.wait_for_more(50, FAILOVER);
                 eprintln!(
-                    "round {round}: redis-{killed} was killed, redis-{:?} leads",
+                    "round {round}: redis-{killed} was killed ({back:?}), redis-{:?} leads",
                     group.leader()
                 );
             }

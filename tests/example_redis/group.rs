@@ -213,6 +213,15 @@ impl Group {
         })
     }
 
+    /// Another Pod of the same name, with an empty volume.
+    pub fn replace_pod(&mut self, number: u8) {
+        self.namespace.delete::<Pod>(&name(number));
+        self.pod(number);
+        self.endpoints();
+        let volume = tempfile::tempdir().expect("a volume");
+        self.members[usize::from(number)] = Some(Member::Down(volume));
+    }
+
     /// Waits until one leads and all others replicate from it.
     pub fn settled(&self, time: Duration) -> u8 {
         wait_for("one leads and the others follow it", time, || {
