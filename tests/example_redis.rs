@@ -63,6 +63,7 @@ fn no_acknowledged_write_that_was_replicated_is_lost_when_leaders_are_killed() {
             for round in 0..rounds {
                 let back = [Back::Restarted, Back::Late, Back::Empty][round % 3];
                 let killed = group.settled(FAILOVER);
+                let lags = group.cut_off(killed);
                 writer.wait_for_more(50, FAILOVER);
 
                 group.kill(killed);
@@ -77,12 +78,12 @@ fn no_acknowledged_write_that_was_replicated_is_lost_when_leaders_are_killed() {
                         group.begin(killed);
                     }
                 }
-                group.settled(FAILOVER);
+                let leads = group.settled(FAILOVER);
                 writer.wait_for_more(50, FAILOVER);
                 eprintln!(
-                    "round {round}: redis-{killed} was killed ({back:?}), redis-{:?} leads",
-                    group.leader()
+                    "round {round}: redis-{killed} was killed ({back:?}) while redis-{lags} lagged, redis-{leads} leads"
                 );
+                assert_ne!(leads, lags, "it had not everything");
             }
             let written = writer.stop();
             group.settled(FAILOVER);
@@ -92,6 +93,61 @@ fn no_acknowledged_write_that_was_replicated_is_lost_when_leaders_are_killed() {
                 written.replicated.len()
             );
             assert_all_have(&group, &written.replicated);
+        },
+    );
+}
+
+#[test]
+fn what_a_leader_wrote_alone_does_not_come_back_over_what_the_group_wrote_since() {
+    in_own_network(
+        "example_redis::what_a_leader_wrote_alone_does_not_come_back_over_what_the_group_wrote_since",
+        || {
+            let mut group = Group::start();
+            let alone = group.settled(FAILOVER);
+            let [second, third] = group.others(alone);
+            // More than the group will write: its offset is the highest of all, and its snapshot has it.
+            for number in [second, third] {
+                group.cut_off_from_all(number);
+            }
+            let mut redis = Redis::connect(alone).expect("the leader");
+            for number in 0..500 {
+                let key = format!("alone-{number}");
+                assert_eq!(
+                    redis.ask(&["SET", &key, &"x".repeat(1000)]).as_deref(),
+                    Ok("OK")
+                );
+            }
+            assert_eq!(redis.ask(&["SAVE"]).as_deref(), Ok("OK"));
+            group.kill(alone);
+            group.wait_another_leads(alone, FAILOVER);
+            let writer = Writer::start(&group);
+            writer.wait_for_more(50, FAILOVER);
+            let written = writer.stop();
+
+            let former = group.leader().expect("a leader");
+            let [heir] = *group
+                .others(former)
+                .into_iter()
+                .filter(|number| *number != alone)
+                .collect::<Vec<_>>()
+            else {
+                panic!("three members");
+            };
+            group.kill(former);
+            group.begin(alone);
+
+            group.wait_leads(heir, FAILOVER);
+            group.begin(former);
+            assert_eq!(group.settled(FAILOVER), heir);
+            assert_all_have(&group, &written.replicated);
+            for number in 0..MEMBERS {
+                let known = Redis::once(number, &["EXISTS", "alone-0"]);
+                assert_eq!(
+                    known.as_deref(),
+                    Ok("0"),
+                    "redis-{number} has what the group never had"
+                );
+            }
         },
     );
 }

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
+use rustix::process::{Pid, Signal};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -195,12 +196,13 @@ impl Group {
 
     /// The death of a container: kubesup and all that it started are killed.
     pub fn kill(&mut self, number: u8) {
-        let redis = self.pid(number).expect("Redis runs");
+        let redis = self.pid(number).and_then(Pid::from_raw);
         self.end(number, |kubesup| {
             kubesup.signal(KILL);
-            let redis = rustix::process::Pid::from_raw(redis).expect("a pid");
-            rustix::process::kill_process_group(redis, rustix::process::Signal::KILL)
-                .expect("Redis runs");
+            if let Some(redis) = redis {
+                // Unless it has just ended.
+                let _dead = rustix::process::kill_process_group(redis, Signal::KILL);
+            }
             kubesup.wait_exit()
         });
     }
@@ -231,6 +233,30 @@ impl Group {
             }
             Ok::<_, Lines>(leader)
         })
+    }
+
+    /// The other two.
+    pub fn others(&self, number: u8) -> [u8; 2] {
+        [(number + 1) % MEMBERS, (number + 2) % MEMBERS]
+    }
+
+    /// One of the leader's replicas hears nothing any more, as in a network that fails; which one.
+    pub fn cut_off(&self, leader: u8) -> u8 {
+        let [one, _] = self.others(leader);
+        self.cut_off_from_all(one);
+        one
+    }
+
+    pub fn cut_off_from_all(&self, number: u8) {
+        let answer = Redis::once(number, &["REPLICAOF", "127.0.0.1", "1"]);
+        assert_eq!(answer.as_deref(), Ok("OK"));
+    }
+
+    pub fn wait_leads(&self, number: u8, time: Duration) {
+        wait_for("it leads", time, || match self.leader() {
+            Some(leader) if leader == number && is_master(leader) => Ok(()),
+            leader => Err(self.logs(&format!("{leader:?} leads"))),
+        });
     }
 
     pub fn wait_another_leads(&self, former: u8, time: Duration) {
@@ -275,6 +301,17 @@ impl Group {
             }
         }
         Lines(text)
+    }
+}
+
+/// Nothing of it stays, whatever the test came to.
+impl Drop for Group {
+    fn drop(&mut self) {
+        for number in 0..MEMBERS {
+            if let Some(Member::Runs(_)) = self.members[usize::from(number)] {
+                self.kill(number);
+            }
+        }
     }
 }
 
