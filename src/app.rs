@@ -26,7 +26,7 @@ use crate::cli::run::Arguments;
 use crate::cluster::elect;
 use crate::cluster::freshness::Freshness;
 use crate::config::{Key, Layer, Layers, Origin, Problem, Settings, load, resolve};
-use crate::lifecycle::election::{Candidate, Outlook};
+use crate::lifecycle::election::{Candidate, Label, Outlook};
 use crate::metrics::Metrics;
 use crate::package::directory;
 use crate::process::{Processes, Signals};
@@ -137,6 +137,8 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let (stands, standing) = watch::channel(None);
     let (candidates, candidacies) = watch::channel(Candidate::default());
     let (outlooks, outlook) = watch::channel(Outlook::default());
+    let (role, roles) = watch::channel(None);
+    let (label, labels) = watch::channel(Label::default());
     let (view, views) = watch::channel(Arc::new(View::default()));
     let fold = Fold::new(source.identity(), layers);
     wanted.send_replace(fold.wanted());
@@ -161,7 +163,10 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
             stands: standing,
             candidates: candidacies,
             outlook: outlooks,
+            label: labels,
         },
+        role: roles,
+        label,
     };
     source.start(&mut tasks, package, feeds, &shutdown).await?;
     tasks.spawn(async move {
@@ -185,6 +190,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
             stands,
             candidates,
             outlook,
+            role,
         },
         shutdown: shutdown.clone(),
     });

@@ -24,6 +24,7 @@ use crate::config::supervision::Rewritten;
 use crate::config::{Settings, resolve};
 use crate::lifecycle::election::Leaving;
 use crate::lifecycle::settle::Settle;
+use crate::lifecycle::status::Phase;
 use crate::lifecycle::{
     CheckKind, Command, Drain, Drained, Event, Job, Lifecycle, Notice, Now, Policy,
 };
@@ -543,6 +544,17 @@ impl Supervisor {
         })
     }
 
+    /// The leader of the rendering that the program runs with; `None` while it does not, or has not taken it over yet.
+    fn led_by(&self) -> Option<&crate::world::Leader> {
+        let runs = matches!(
+            self.lifecycle.status().phase,
+            Phase::Running | Phase::Draining
+        );
+        let service = self.accepted.service()?;
+        let leader = service.world.election.leader.as_ref();
+        leader.filter(|_| runs && self.lifecycle.has_taken_over())
+    }
+
     /// Has the own endpoints watched. Without anybody who could there is nothing to wait for.
     fn begin_drain(&mut self) -> Option<Event> {
         let nothing = Some(Event::Drained(Drained::InNoService));
@@ -569,6 +581,7 @@ impl Supervisor {
     }
 
     fn publish(&self) {
+        self.lead.label(self.led_by());
         self.lead.tell(&self.lifecycle.status());
         self.recorder.publish();
         let snapshot = Snapshot {

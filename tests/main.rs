@@ -44,6 +44,7 @@ mod reaping;
 mod reconfigure;
 mod render;
 mod restart;
+mod role_label;
 mod service_files;
 mod services_api;
 mod settings;

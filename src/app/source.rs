@@ -15,11 +15,12 @@ use tracing::{info, warn};
 use super::{StartError, Surroundings, layer};
 use crate::cli::run::Arguments;
 use crate::cluster::freshness::Freshness;
-use crate::cluster::{self, client, drain, elect, identity};
+use crate::cluster::{self, client, drain, elect, identity, report};
 use crate::config::{Key, Layer, Origin};
 use crate::files::watching::Watching;
 use crate::history::History;
 use crate::lifecycle::Drained;
+use crate::lifecycle::election::{Label, Role};
 use crate::manifests;
 use crate::package::habitat::environment;
 use crate::package::{Package, directory, overlay};
@@ -51,6 +52,8 @@ pub(super) struct Feeds {
     pub(super) snapshots: watch::Receiver<Snapshot>,
     pub(super) history: watch::Receiver<Arc<History>>,
     pub(super) election: elect::Channels,
+    pub(super) role: watch::Receiver<Option<Role>>,
+    pub(super) label: watch::Sender<Label>,
 }
 
 impl Source {
@@ -173,6 +176,8 @@ impl Source {
             snapshots,
             history,
             election,
+            role,
+            label,
         } = feeds;
         drop(base.send_replace(package.read()));
         let shutdown = shutdown.clone();
@@ -185,10 +190,12 @@ impl Source {
                 info!(server = %connection.server(), pod = %format!("{}/{}", identity.namespace, identity.pod_name), "watching");
                 let (client, namespace) = (connection.client(), identity.namespace.clone());
                 let (until, reporting) = (shutdown.clone(), connection.client());
+                let labelling =
+                    report::keep_label(reporting.clone(), snapshots.clone(), role, label);
                 tasks.spawn(async move {
                     tokio::select! {
                         () = until.cancelled() => {}
-                        () = cluster::report::run(reporting, snapshots, history) => {}
+                        () = report::run(reporting, snapshots, history) => {}
                     }
                     "report"
                 });
@@ -199,7 +206,10 @@ impl Source {
                     freshness.clone(),
                 );
                 tasks.spawn(async move {
-                    electing.await;
+                    tokio::select! {
+                        () = electing => {}
+                        () = labelling => {}
+                    }
                     "election"
                 });
                 let until = shutdown.clone();
