@@ -7,6 +7,7 @@ mod lead;
 mod local;
 mod probe;
 mod record;
+mod suitability;
 pub mod termination;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::config::{Settings, resolve};
 use crate::lifecycle::election::Leaving;
 use crate::lifecycle::settle::Settle;
 use crate::lifecycle::status::Phase;
+use crate::lifecycle::suitability::SuitabilityHook;
 use crate::lifecycle::{
     CheckKind, Command, Drain, Drained, Event, Job, Lifecycle, Notice, Now, Policy,
 };
@@ -108,6 +110,7 @@ struct Supervisor {
     /// The answer that a drain waits for.
     draining: Option<oneshot::Receiver<Drained>>,
     lead: Lead,
+    suitability: SuitabilityHook,
     /// The life cycle has been given a rendering.
     begun: bool,
     /// A stop signal that waits until the lead is handed over, at most until then.
@@ -155,6 +158,7 @@ impl Supervisor {
             drains,
             draining: None,
             lead: Lead::new(election),
+            suitability: SuitabilityHook::default(),
             begun: false,
             held: None,
         }
@@ -218,6 +222,7 @@ impl Supervisor {
             .into_iter()
             .chain(self.lifecycle.next_deadline())
             .chain(self.held.map(|(_, until)| until))
+            .chain(self.suitability.next_deadline())
             .chain(self.lead.next_look().map(|pause| self.now().mono + pause))
             .min()
     }
@@ -241,6 +246,7 @@ impl Supervisor {
         if self.render_deadline().is_some_and(|at| at <= now) {
             self.render();
         }
+        self.assess();
         self.feed(Event::Tick);
     }
 
@@ -265,6 +271,7 @@ impl Supervisor {
                 Departing::Deleted { .. } => Leaving::Stopping,
                 Departing::Gone => Leaving::Gone,
             });
+            self.end_suitability();
             self.feed(Event::Deleted { grace });
         }
     }
@@ -318,6 +325,9 @@ impl Supervisor {
     }
 
     fn on_end(&mut self, job: Job, outcome: Outcome) {
+        if job == Job::Suitability {
+            return self.suitability_ended(outcome);
+        }
         let event = self.jobs.ended(job, outcome, &self.accepted);
         if let Event::Ended {
             job: Job::Main,
@@ -380,6 +390,7 @@ impl Supervisor {
             self.lifecycle.set_policy(policy);
         }
         self.lead.rendered = true;
+        self.suitability_rendered();
         if self.lead.waits() {
             return;
         }
@@ -414,6 +425,9 @@ impl Supervisor {
                     Command::Drain => events.extend(self.begin_drain()),
                     Command::EndDrain => self.draining = None,
                     Command::Sweep { told, others } => {
+                        if others.is_some() {
+                            self.end_suitability();
+                        }
                         events.extend(self.jobs.begin_sweep(told, others));
                     }
                     Command::KillRest => self.jobs.kill_rest(),
@@ -432,6 +446,7 @@ impl Supervisor {
     /// A stop. A lead is given up first, while the program goes on; who asks twice does not want to wait for that.
     fn stop(&mut self, signal: i32) {
         self.lead.leaving.get_or_insert(Leaving::Stopping);
+        self.end_suitability();
         let first = self.held.is_none() && !self.lifecycle.is_stopping();
         if first && self.lead.is_involved() {
             info!("giving up the lead before the stop");
