@@ -174,9 +174,10 @@ fn each_component_grants_what_its_feature_uses_and_no_more() {
 }
 
 #[test]
-fn the_redis_example_grants_what_every_member_uses_and_what_a_leader_does() {
+fn the_redis_example_grants_what_every_member_uses_what_a_leader_does_and_the_role_label() {
     let mut used = documented("/// rbac:");
     used.extend(granted("manifests/leader"));
+    used.extend(granted("manifests/role-label"));
     assert_eq!(granted("examples/redis"), used);
 }
 

@@ -142,8 +142,12 @@ fn write_on(
     written: &Mutex<Written>,
     key: &mut u64,
 ) -> Result<(), String> {
-    let host = finder.leader_address().ok_or("nobody leads")?;
-    let mut redis = Redis::at(&host).map_err(|error| error.to_string())?;
+    // Several for a moment after a death: any of them may be meant.
+    let mut redis = None;
+    for host in finder.leaders() {
+        redis = Redis::at(&host).ok().or(redis);
+    }
+    let mut redis = redis.ok_or("nobody leads")?;
     while go_on.load(Ordering::SeqCst) {
         *key += 1;
         let name = key.to_string();
