@@ -245,6 +245,13 @@ impl Group {
         });
     }
 
+    /// Only Redis dies.
+    pub fn kill_redis(&mut self, number: u8) {
+        let redis = self.pid(number).and_then(Pid::from_raw);
+        let redis = redis.expect("Redis runs");
+        rustix::process::kill_process(redis, Signal::KILL).expect("Redis runs");
+    }
+
     /// The Pod is deleted in order; the exit code.
     pub fn stop(&mut self, number: u8) -> i32 {
         self.end(number, |kubesup| {
