@@ -73,6 +73,8 @@ pub struct Dependencies {
     pub drains: Option<mpsc::Sender<DrainRequest>>,
     /// The election of a leader.
     pub election: Election,
+    /// Cancelled when no change of a file means anything any more.
+    pub enough: CancellationToken,
     /// Ends the loop from outside, when another part has failed: as a TERM.
     pub shutdown: CancellationToken,
 }
@@ -96,6 +98,7 @@ struct Supervisor {
     base: watch::Receiver<Base>,
     snapshots: watch::Sender<Snapshot>,
     signals: Signals,
+    enough: CancellationToken,
     shutdown: CancellationToken,
     start: Instant,
     lifecycle: Lifecycle,
@@ -137,6 +140,7 @@ impl Supervisor {
             variables,
             drains,
             election,
+            enough,
             shutdown,
         } = dependencies;
         let policy = policy(&settings, None, None);
@@ -145,6 +149,7 @@ impl Supervisor {
             base,
             snapshots,
             signals,
+            enough,
             shutdown,
             start: Instant::now(),
             lifecycle: Lifecycle::new(policy),
@@ -170,6 +175,7 @@ impl Supervisor {
         loop {
             // Before anything else: whoever was stopped may have lost the lead meanwhile.
             self.look_at_the_lead();
+            self.let_go_of_files();
             if let Some(code) = self.exit_code {
                 // A reader of ours that is stuck must not hold up the end.
                 let _ = tokio::time::timeout(FLUSH, self.jobs.flush()).await;
@@ -343,11 +349,24 @@ impl Supervisor {
         self.feed(event);
     }
 
+    /// Nothing is rendered any more in an end, nor after what runs once was rendered: then nobody needs to hear about files,
+    /// and the kernel has the time until our end to give up the watches.
+    fn let_go_of_files(&mut self) {
+        if self.renders_no_more() && !self.enough.is_cancelled() {
+            self.enough.cancel();
+            self.local.unfollow();
+        }
+    }
+
+    fn renders_no_more(&self) -> bool {
+        let is_over = self.accepted.settings().once && !self.accepted.is_first();
+        self.lifecycle.is_ending() || is_over
+    }
+
     /// Renders the newest view and tells the life cycle, when there is something new that can be accepted.
     fn render(&mut self) {
         self.settle.done();
-        let is_over = self.accepted.settings().once && !self.accepted.is_first();
-        if self.lifecycle.is_ending() || is_over {
+        if self.renders_no_more() {
             return;
         }
         let view = self.views.borrow().clone();
