@@ -39,7 +39,7 @@ pub use inspect::{check, rbac};
 pub use install::install;
 pub use last_words::{last_words, variable_name};
 pub use render::render;
-use source::{Feeds, PackageSource, Source};
+use source::{Begin, Feeds, FileWatches, PackageSource, Source};
 
 /// Something does not render.
 pub const EXIT_PROBLEMS: i32 = 1;
@@ -151,6 +151,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         command: arguments.command,
         environment: variables.clone(),
     };
+    let enough = CancellationToken::new();
     let feeds = Feeds {
         wanted: wants,
         observations: observed,
@@ -167,6 +168,14 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         },
         role: roles,
         label,
+        watches: FileWatches {
+            begin: if settings.once {
+                Begin::Late
+            } else {
+                Begin::AtOnce
+            },
+            enough: enough.clone(),
+        },
     };
     source.start(&mut tasks, package, feeds, &shutdown).await?;
     tasks.spawn(async move {
@@ -192,6 +201,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
             outlook,
             role,
         },
+        enough,
         shutdown: shutdown.clone(),
     });
     let code = Box::pin(until_over(service, &mut tasks, &shutdown)).await;

@@ -73,6 +73,10 @@ pub struct Settings {
     pub reconfigure_timeout: Duration,
     /// How long the `file-updated` hook may take.
     pub file_updated_timeout: Duration,
+    /// How often the `suitability` hook runs.
+    pub suitability_interval: Duration,
+    /// How long it may take.
+    pub suitability_timeout: Duration,
     /// How long the `post-stop` hook may take.
     pub post_stop_timeout: Duration,
     /// The first pause before a restart after a failure.
@@ -201,6 +205,14 @@ impl Settings {
             (
                 Key::FileUpdatedTimeout,
                 format!("{:?}", self.file_updated_timeout),
+            ),
+            (
+                Key::SuitabilityInterval,
+                format!("{:?}", self.suitability_interval),
+            ),
+            (
+                Key::SuitabilityTimeout,
+                format!("{:?}", self.suitability_timeout),
             ),
             (
                 Key::PostStopTimeout,

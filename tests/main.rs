@@ -21,6 +21,7 @@ mod demo;
 mod drain;
 mod events;
 mod example_nginx;
+mod example_redis;
 mod exit_codes;
 mod flags;
 mod graceful_stop;

@@ -54,6 +54,32 @@ pub(super) struct Feeds {
     pub(super) election: elect::Channels,
     pub(super) role: watch::Receiver<Option<Role>>,
     pub(super) label: watch::Sender<Label>,
+    pub(super) watches: FileWatches,
+}
+
+/// How files are followed.
+#[derive(Debug, Clone)]
+pub(super) struct FileWatches {
+    pub(super) begin: Begin,
+    /// No change of a file means anything any more.
+    pub(super) enough: CancellationToken,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Begin {
+    AtOnce,
+    /// What runs once needs no watch at all when its first rendering is accepted.
+    Late,
+}
+
+impl FileWatches {
+    fn of(&self, directories: Vec<PathBuf>) -> Watching {
+        let watching = match self.begin {
+            Begin::AtOnce => Watching::start(directories),
+            Begin::Late => Watching::start_late(directories),
+        };
+        watching.until(self.enough.clone())
+    }
 }
 
 impl Source {
@@ -178,6 +204,7 @@ impl Source {
             election,
             role,
             label,
+            watches,
         } = feeds;
         drop(base.send_replace(package.read()));
         let shutdown = shutdown.clone();
@@ -245,7 +272,7 @@ impl Source {
                     elect::alone(election).await;
                     "election"
                 });
-                let changes = Watching::start(vec![folder]);
+                let changes = watches.of(vec![folder]);
                 let until = shutdown.clone();
                 tasks.spawn(async move {
                     manifests::run(path, identity, wanted, observations, changes, until).await;
@@ -254,7 +281,7 @@ impl Source {
                 let directories = package.directory.iter().chain(&package.config_from);
                 let watched: Vec<PathBuf> = directories.flat_map(|path| below(path)).collect();
                 if !watched.is_empty() {
-                    let changes = Watching::start(watched);
+                    let changes = watches.of(watched);
                     tasks.spawn(async move {
                         package.follow(base, changes, shutdown).await;
                         "package"

@@ -68,6 +68,8 @@ keys! {
     HealthCheckTimeout "health-check-timeout" Pod "TIME" "How long a health check may take";
     ReconfigureTimeout "reconfigure-timeout" Pod "TIME" "How long the reconfigure hook may take";
     FileUpdatedTimeout "file-updated-timeout" Pod "TIME" "How long the file-updated hook may take";
+    SuitabilityInterval "suitability-interval" Pod "TIME" "How often the suitability hook runs";
+    SuitabilityTimeout "suitability-timeout" Pod "TIME" "How long the suitability hook may take";
     PostStopTimeout "post-stop-timeout" Pod "TIME" "How long the post-stop hook may take";
     ServiceMinBackoffPeriod "service-min-backoff-period" Pod "TIME" "The first pause before a restart after a failure";
     ServiceMaxBackoffPeriod "service-max-backoff-period" Pod "TIME" "The longest pause before a restart after a failure";

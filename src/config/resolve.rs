@@ -204,6 +204,8 @@ fn read(from: &mut Reader<'_>) -> Settings {
         health_check_timeout: from.positive(Key::HealthCheckTimeout, 60),
         reconfigure_timeout: from.positive(Key::ReconfigureTimeout, 60),
         file_updated_timeout: from.positive(Key::FileUpdatedTimeout, 60),
+        suitability_interval: from.positive(Key::SuitabilityInterval, 10),
+        suitability_timeout: from.positive(Key::SuitabilityTimeout, 5),
         post_stop_timeout: from.positive(Key::PostStopTimeout, 60),
         service_min_backoff_period: from
             .duration(Key::ServiceMinBackoffPeriod)

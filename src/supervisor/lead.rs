@@ -51,6 +51,8 @@ pub(super) struct Lead {
     pub(super) failures: u64,
     pub(super) rendered: bool,
     pub(super) leaving: Option<Leaving>,
+    /// Unknown before the hook has ended once: the own member does not stand before that.
+    pub(super) suitability: Option<Suitability>,
 }
 
 impl Lead {
@@ -65,6 +67,7 @@ impl Lead {
             failures: 0,
             rendered: false,
             leaving: None,
+            suitability: None,
         }
     }
 
@@ -238,7 +241,7 @@ impl Lead {
             return;
         }
         let candidate = Candidate {
-            rendered: self.rendered,
+            rendered: self.rendered && self.suitability.is_some(),
             critical: status.health == Health::Critical,
             down: matches!(
                 status.phase,
@@ -246,7 +249,7 @@ impl Lead {
             ),
             failures: self.failures,
             leaving: self.leaving,
-            suitability: Suitability::NoHook,
+            suitability: self.suitability.unwrap_or_default(),
             demoted: self.demoted,
         };
         self.channels.candidates.send_if_modified(|known| {
