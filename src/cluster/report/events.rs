@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 
 use super::{Own, is_final, is_refused, within};
 use crate::history::History;
+use crate::rbac;
 use crate::report::{Allowance, Note, Teller};
 
 const CONTROLLER: &str = "kubesup.dev/kubesup";
@@ -40,9 +41,9 @@ pub(super) async fn run(client: Client, own: Own, mut histories: watch::Receiver
             }
             match within(write(&client, &own, &mut written, &note)).await {
                 Some(Ok(())) => {}
-                Some(Err(error)) if is_final(&error) => {
+                Some(Err(error)) if let Some(reason) = is_final(&error, rbac::EVENTS) => {
                     info!(
-                        "there are no Events on the own Pod: {}/{}: {error}; grant create and patch on events.k8s.io/events (kubesup rbac)",
+                        "there are no Events on the own Pod: {}/{}: {reason}",
                         own.namespace, own.name
                     );
                     return;
