@@ -39,15 +39,18 @@ pub(super) async fn run(client: Client, own: Own, mut histories: watch::Receiver
                 debug!(reason = note.reason, "too many Events; one is left out");
                 continue;
             }
-            match within(write(&client, &own, &mut written, &note)).await {
+            let outcome = within(write(&client, &own, &mut written, &note)).await;
+            if let Some(Err(error)) = &outcome
+                && let Some(reason) = is_final(error, rbac::EVENTS)
+            {
+                info!(
+                    "there are no Events on the own Pod: {}/{}: {reason}",
+                    own.namespace, own.name
+                );
+                return;
+            }
+            match outcome {
                 Some(Ok(())) => {}
-                Some(Err(error)) if let Some(reason) = is_final(&error, rbac::EVENTS) => {
-                    info!(
-                        "there are no Events on the own Pod: {}/{}: {reason}",
-                        own.namespace, own.name
-                    );
-                    return;
-                }
                 Some(Err(error)) if is_refused(&error) && !warned => {
                     warned = true;
                     warn!(
