@@ -25,6 +25,7 @@ use crate::config::supervision::Rewritten;
 use crate::config::{Settings, resolve};
 use crate::lifecycle::election::Leaving;
 use crate::lifecycle::settle::Settle;
+use crate::lifecycle::status::Phase;
 use crate::lifecycle::suitability::SuitabilityHook;
 use crate::lifecycle::{
     CheckKind, Command, Drain, Drained, Event, Job, Lifecycle, Notice, Now, Policy,
@@ -74,6 +75,8 @@ pub struct Dependencies {
     pub drains: Option<mpsc::Sender<DrainRequest>>,
     /// The election of a leader.
     pub election: Election,
+    /// Cancelled when no change of a file means anything any more.
+    pub enough: CancellationToken,
     /// Ends the loop from outside, when another part has failed: as a TERM.
     pub shutdown: CancellationToken,
 }
@@ -98,6 +101,7 @@ struct Supervisor {
     base: watch::Receiver<Base>,
     snapshots: watch::Sender<Snapshot>,
     signals: Signals,
+    enough: CancellationToken,
     shutdown: CancellationToken,
     start: Instant,
     lifecycle: Lifecycle,
@@ -140,6 +144,7 @@ impl Supervisor {
             variables,
             drains,
             election,
+            enough,
             shutdown,
         } = dependencies;
         let policy = policy(&settings, None, None);
@@ -149,6 +154,7 @@ impl Supervisor {
             base,
             snapshots,
             signals,
+            enough,
             shutdown,
             start: Instant::now(),
             lifecycle: Lifecycle::new(policy),
@@ -174,6 +180,7 @@ impl Supervisor {
         loop {
             // Before anything else: whoever was stopped may have lost the lead meanwhile.
             self.look_at_the_lead();
+            self.let_go_of_files();
             if let Some(code) = self.exit_code {
                 // A reader of ours that is stuck must not hold up the end.
                 let _ = tokio::time::timeout(FLUSH, self.jobs.flush()).await;
@@ -347,11 +354,24 @@ impl Supervisor {
         self.feed(event);
     }
 
+    /// Nothing is rendered any more in an end, nor after what runs once was rendered: then nobody needs to hear about files,
+    /// and the kernel has the time until our end to give up the watches.
+    fn let_go_of_files(&mut self) {
+        if self.renders_no_more() && !self.enough.is_cancelled() {
+            self.enough.cancel();
+            self.local.unfollow();
+        }
+    }
+
+    fn renders_no_more(&self) -> bool {
+        let is_over = self.accepted.settings().once && !self.accepted.is_first();
+        self.lifecycle.is_ending() || is_over
+    }
+
     /// Renders the newest view and tells the life cycle, when there is something new that can be accepted.
     fn render(&mut self) {
         self.settle.done();
-        let is_over = self.accepted.settings().once && !self.accepted.is_first();
-        if self.lifecycle.is_ending() || is_over {
+        if self.renders_no_more() {
             return;
         }
         let view = self.views.borrow().clone();
@@ -530,6 +550,7 @@ impl Supervisor {
     /// The world as it was accepted last, but for the lead, is rendered and its reaction begun.
     fn demote(&mut self, term: u64) {
         self.lead.ending = Some(term);
+        self.recorder.lead_ends(self.lead.why(term));
         let Some(service) = self.accepted.service() else {
             return;
         };
@@ -583,6 +604,17 @@ impl Supervisor {
         })
     }
 
+    /// The leader of the rendering that the program runs with; `None` while it does not, or has not taken it over yet.
+    fn led_by(&self) -> Option<&crate::world::Leader> {
+        let runs = matches!(
+            self.lifecycle.status().phase,
+            Phase::Running | Phase::Draining
+        );
+        let service = self.accepted.service()?;
+        let leader = service.world.election.leader.as_ref();
+        leader.filter(|_| runs && self.lifecycle.has_taken_over())
+    }
+
     /// Has the own endpoints watched. Without anybody who could there is nothing to wait for.
     fn begin_drain(&mut self) -> Option<Event> {
         let nothing = Some(Event::Drained(Drained::InNoService));
@@ -609,6 +641,7 @@ impl Supervisor {
     }
 
     fn publish(&self) {
+        self.lead.label(self.led_by());
         self.lead.tell(&self.lifecycle.status());
         self.recorder.publish();
         let snapshot = Snapshot {

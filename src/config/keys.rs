@@ -101,6 +101,7 @@ keys! {
     DemotionTimeout "demotion-timeout" Pod "TIME" "How long giving up a lead may take; then the program is killed";
     Margin "margin" Pod "TIME" "What pauses, the kill and the drift of clocks may take within one lease";
     OnLostLease "on-lost-lease" Pod "WHAT" "What a lost lead means: demote the program, or kill it";
+    RoleLabel "role-label" Pod "BOOL" "Keeps the own Pod's label kubesup.dev/role at leader or follower";
     SettleQuiet "settle-quiet" Pod "TIME" "Changes are coalesced until nothing changed for this long";
     SettleMax "settle-max" Pod "TIME" "Changes are coalesced for at most this long";
     Strict "strict" Pod "BOOL" "true: a missing value in a template is an error";

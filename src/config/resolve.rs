@@ -16,7 +16,7 @@ use super::supervision::{
 };
 use super::{
     Bind, BindingMode, FilesRef, Key, LeaseTimes, Listen, ObjectKind, ObjectRef, OnExit, OnLost,
-    RestartBudget, Settings, TlsFiles, Topology, duration,
+    RestartBudget, RoleLabel, Settings, TlsFiles, Topology, duration,
 };
 
 /// Where a value came from, for messages.
@@ -266,6 +266,12 @@ fn read(from: &mut Reader<'_>) -> Settings {
             .one_of(
                 Key::OnLostLease,
                 &[("demote", OnLost::Demote), ("kill", OnLost::Kill)],
+            )
+            .unwrap_or_default(),
+        role_label: from
+            .one_of(
+                Key::RoleLabel,
+                &[("true", RoleLabel::Kept), ("false", RoleLabel::Unkept)],
             )
             .unwrap_or_default(),
         strict: from.yes(Key::Strict),
