@@ -33,3 +33,7 @@ pub mod snapshot;
 pub mod supervisor;
 pub mod template;
 pub mod world;
+
+#[cfg(test)]
+#[path = "../tests/support/contract.rs"]
+mod contract;

@@ -10,7 +10,7 @@ use crate::package::schema::Schema;
 use crate::package::taint::Taint;
 use crate::package::{Package, Source, layers, overlay, service_files};
 use crate::snapshot::Paths;
-use crate::template::{self, Strictness, Templates, context};
+use crate::template::{self, Bound, Strictness, Templates, context};
 use crate::world::World;
 
 /// A configuration that was accepted, and what it renders to.
@@ -109,7 +109,7 @@ impl Revisions {
     ) -> Option<bool> {
         let package = laid(base, world, settings).ok()?;
         let parsed = self.parse(package, settings).ok()?;
-        Some(parsed.templates.reach().bound_leaders)
+        Some(parsed.templates.reach().bind == Bound::Leaders)
     }
 
     /// The layers again, when what they make fits the schema.

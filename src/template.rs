@@ -21,7 +21,7 @@ use crate::package::{INSTALL, Package, Source};
 use engine::Registry;
 pub use engine::Strictness;
 pub use error::TemplateError;
-pub use reach::Reach;
+pub use reach::{Bound, Reach};
 
 /// All templates of a package, parsed: one registry for each hook, and one for all of `config/`, as in Habitat, so that a
 /// config file can include another as a partial.

@@ -187,6 +187,18 @@ fn of_several_followers_the_one_that_is_suited_best_takes_over() {
 
     first.signal(TERM);
     wait_role(best, "leads 2");
+    let election = || {
+        let butterfly: serde_json::Value =
+            serde_json::from_str(&best.get("/butterfly").1).expect("json");
+        butterfly["latest_election"]["demo.default"].clone()
+    };
+    wait_until("it shows", election, |election| {
+        (
+            &election["term"],
+            &election["suitability"],
+            &election["status"],
+        ) == (&json!(2), &json!(9), &json!("Finished"))
+    });
     best.signal(TERM);
     wait_role(good, "leads 3");
     good.signal(TERM);

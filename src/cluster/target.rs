@@ -57,15 +57,16 @@ impl Target {
             WatchKey::EndpointSlices { service } => {
                 format!("namespace {namespace}, Service {service}")
             }
-            WatchKey::ConfigMap { name } | WatchKey::Secret { name } | WatchKey::Lease { name } => {
+            WatchKey::ConfigMap { name }
+            | WatchKey::Secret { name }
+            | WatchKey::BoundService { service: name, .. }
+            | WatchKey::BoundLease { name, .. }
+            | WatchKey::Lease { name } => {
                 format!("{namespace}/{name}")
             }
             WatchKey::BoundSlices { services, .. } => {
                 let services: Vec<_> = services.iter().map(String::as_str).collect();
                 format!("namespace {namespace}, Service {}", services.join(", "))
-            }
-            WatchKey::BoundService { service: name, .. } | WatchKey::BoundLease { name, .. } => {
-                format!("{namespace}/{name}")
             }
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::Reach;
+use super::{Bound, Reach};
 use crate::config::{Settings, Topology};
 use crate::package::{self, Facts, Package};
 use crate::snapshot::Paths;
@@ -41,10 +41,10 @@ pub fn build(input: &Input<'_>, reach: Reach) -> Value {
     if reach.svc {
         put("svc", value(&Svc::new(input)));
     }
-    if reach.bind {
-        put("bind", value(&bind::tree(input)));
-    } else {
+    if reach.bind == Bound::Nothing {
         put("bind", json!({}));
+    } else {
+        put("bind", value(&bind::tree(input)));
     }
     if reach.kube {
         put("kube", kubernetes::tree(input.world));

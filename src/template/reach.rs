@@ -10,10 +10,19 @@ pub struct Reach {
     pub svc: bool,
     /// `kube`, with its endpoints.
     pub kube: bool,
-    /// `bind`, with its members.
-    pub bind: bool,
-    /// Who leads what is bound: `leader` and `first` of a bind.
-    pub bound_leaders: bool,
+    /// `bind`, and how much of it.
+    pub bind: Bound,
+}
+
+/// How much of what is bound can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Nothing.
+    Nothing,
+    /// The members.
+    Members,
+    /// Who leads, too: `leader` and `first` of a bind.
+    Leaders,
 }
 
 impl Reach {
@@ -22,20 +31,24 @@ impl Reach {
         let mut reach = Reach {
             svc: false,
             kube: false,
-            bind: false,
-            bound_leaders: false,
+            bind: Bound::Nothing,
         };
+        let (mut bind, mut leaders) = (false, false);
         for text in texts {
             for mustache in mustaches(text) {
                 let inside = mustache.inside;
                 let unclear = is_unclear(inside);
                 reach.svc |= unclear || words(inside).any(|word| word == "svc");
                 reach.kube |= unclear || words(inside).any(|word| word == "kube");
-                reach.bind |= unclear || words(inside).any(|word| word == "bind");
-                reach.bound_leaders |= unclear || names_a_leader(inside);
+                bind |= unclear || words(inside).any(|word| word == "bind");
+                leaders |= unclear || names_a_leader(inside);
             }
         }
-        reach.bound_leaders &= reach.bind;
+        reach.bind = match (bind, leaders) {
+            (false, _) => Bound::Nothing,
+            (true, false) => Bound::Members,
+            (true, true) => Bound::Leaders,
+        };
         reach
     }
 }
@@ -70,7 +83,7 @@ mod tests {
 
     fn reach(text: &str) -> (bool, bool, bool) {
         let reach = Reach::of([text].into_iter());
-        (reach.svc, reach.kube, reach.bind)
+        (reach.svc, reach.kube, reach.bind != Bound::Nothing)
     }
 
     #[test]
@@ -98,7 +111,7 @@ mod tests {
 
     #[test]
     fn who_leads_what_is_bound_is_read_by_leader_and_first_of_a_bind() {
-        let reads = |text: &str| Reach::of([text].into_iter()).bound_leaders;
+        let reads = |text: &str| Reach::of([text].into_iter()).bind == Bound::Leaders;
         for text in [
             "{{bind.db.leader.sys.ip}}",
             "{{bind.db.first.sys.ip}}",

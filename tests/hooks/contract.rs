@@ -157,6 +157,12 @@ fn hooks_and_the_program_run_as_the_user_and_group_of_the_settings() {
         .flag("--user", "4321:8765")
         .start();
     kubesup.wait_ready();
+    // A program that is slow to start would be stopped before it has said anything.
+    wait_until(
+        "all but post-stop have said who they are",
+        || kubesup.output(),
+        |output| output.lines().count() == 3,
+    );
     kubesup.signal(15);
     assert_eq!(kubesup.wait_exit(), 0);
     assert_eq!(kubesup.output(), "4321 8765 8765\n".repeat(4));

@@ -10,14 +10,14 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use super::Asked;
-use super::contract::{self, ITEM, MEMBER, PKG_ITEM, SYS};
 use super::fixture::demo;
 use crate::api::butterfly::Butterfly;
 use crate::api::census::{self, Census};
 use crate::api::services::Item;
 use crate::config::Key;
+use crate::contract::{self, ITEM, MEMBER, PKG_ITEM, SYS};
 use crate::lifecycle::status::{LastProcess, TerminationReason};
-use crate::template::{Reach, context};
+use crate::template::{Bound, Reach, context};
 
 /// The render context as a whole.
 #[derive(JsonSchema)]
@@ -186,8 +186,7 @@ fn the_render_context_fits() {
     let reach = Reach {
         svc: true,
         kube: true,
-        bind: true,
-        bound_leaders: true,
+        bind: Bound::Leaders,
     };
     let context = context::build(&census::input(&service), reach);
     assert!(context["bind"]["db"]["first"].is_object(), "{context:#}");

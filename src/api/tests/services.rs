@@ -5,10 +5,10 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::contract::{self, ITEM, MEMBER, PKG_ITEM, SYS};
 use super::fixture::demo;
 use super::{Asked, Redaction};
 use crate::config::Key;
+use crate::contract::{self, ITEM, MEMBER, PKG_ITEM, SYS};
 use crate::lifecycle::status::{Health, LastProcess, Phase, TerminationReason};
 use crate::snapshot::Snapshot;
 use crate::world;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::context::{context_with, keys, member};
-use super::contract;
+use crate::contract;
 use crate::world::{BoundGroup, BoundLeader, Member};
 
 fn pg(members: Vec<Member>) -> BoundGroup {

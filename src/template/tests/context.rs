@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::contract;
 use crate::config::{Layer, Layers, Origin, Settings, load, resolve};
+use crate::contract;
 use crate::package::{Facts, Package};
 use crate::snapshot::Paths;
-use crate::template::Reach;
 use crate::template::context::{Input, build};
+use crate::template::{Bound, Reach};
 use crate::world::{BoundGroup, Member, OwnPod, World};
 
 fn settings() -> Settings {
@@ -89,8 +89,7 @@ pub(super) fn context_with(binds: std::collections::BTreeMap<String, BoundGroup>
         Reach {
             svc: true,
             kube: true,
-            bind: true,
-            bound_leaders: true,
+            bind: Bound::Leaders,
         },
     )
 }
