@@ -525,6 +525,7 @@ impl Supervisor {
     /// The world as it was accepted last, but for the lead, is rendered and its reaction begun.
     fn demote(&mut self, term: u64) {
         self.lead.ending = Some(term);
+        self.recorder.lead_ends(self.lead.why(term));
         let Some(service) = self.accepted.service() else {
             return;
         };

@@ -21,8 +21,8 @@ use super::lease::{self, Written};
 use super::watch::follow_lease;
 use crate::clock;
 use crate::lifecycle::election::{
-    Candidate, Election, Identity, Input, Label, Lease, Moment, Order, Outlook, Output, Progress,
-    Purpose, Sighting, Stand, role,
+    Candidate, Election, Identity, Input, Label, Lease, Moment, Notice, Order, Outlook, Output,
+    Progress, Purpose, Sighting, Stand, Why, role,
 };
 use crate::world::{self, Delta, Observation};
 
@@ -73,6 +73,7 @@ pub async fn run(
         labelled: stand.labelled,
         versions: Vec::new(),
         writing: None,
+        ended: None,
         channels,
     };
     let name = stand.lease.clone();
@@ -94,6 +95,7 @@ pub async fn alone(mut channels: Channels) {
             holder: Some((stand.me.to_string(), 1)),
             progress: Progress::Finished,
             involved: false,
+            ended: None,
         });
     }
     while channels.candidates.changed().await.is_ok() {}
@@ -129,6 +131,8 @@ struct Task {
     /// The newest objects, to write over.
     versions: Vec<ApiLease>,
     writing: Option<BoxFuture<'static, (u64, Written)>>,
+    /// The last lead of ours that ended, and why.
+    ended: Option<(u64, Why)>,
     channels: Channels,
 }
 
@@ -199,7 +203,12 @@ impl Task {
         let now = now();
         for output in self.election.step(input, now) {
             match output {
-                Output::Tell(notice) => info!("{notice}"),
+                Output::Tell(notice) => {
+                    if let Notice::Demoting { term, why } = notice {
+                        self.ended = Some((term, why));
+                    }
+                    info!("{notice}");
+                }
                 Output::Write(write) => {
                     let version = Some(&write.record.version);
                     let over = self
@@ -231,6 +240,7 @@ impl Task {
                 .map(|(holder, term)| (holder.to_owned(), term)),
             progress: self.election.progress(now),
             involved: self.election.is_involved(),
+            ended: self.ended,
         };
         self.channels.outlook.send_if_modified(|known| {
             let changed = *known != outlook;

@@ -260,6 +260,8 @@ pub struct Outlook {
     pub progress: Progress,
     /// See [`Election::is_involved`].
     pub involved: bool,
+    /// The last lead of the own member that ended, or is about to: its term, and why.
+    pub ended: Option<(u64, Why)>,
 }
 
 /// Where the group's election is, in Habitat's words.

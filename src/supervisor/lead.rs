@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::config::{Settings, Topology};
 use crate::lifecycle::election::{
-    Candidate, Identity, Leaving, Order, Outlook, Progress, Role, Stand, Suitability, role,
+    Candidate, Identity, Leaving, Order, Outlook, Progress, Role, Stand, Suitability, Why, role,
 };
 use crate::lifecycle::status::{Health, Phase, Status};
 use crate::world::{self, OwnPod};
@@ -128,6 +128,14 @@ impl Lead {
         } else {
             Duty::Nothing
         }
+    }
+
+    /// Why the lead of this term ends. Before the election has said so it is the clock that does.
+    pub(super) fn why(&self, term: u64) -> Why {
+        let ended = self.channels.outlook.borrow().ended;
+        ended
+            .filter(|(ended, _)| *ended == term)
+            .map_or(Why::Deadline, |(_, why)| why)
     }
 
     /// Until the clock has to be looked at again.
