@@ -92,6 +92,16 @@ pub const ALL: &[Right] = &[
     BOUND_SERVICES,
 ];
 
+impl Right {
+    /// The resource with its group, if it has one: `discovery.k8s.io/endpointslices`.
+    pub fn qualified(&self) -> String {
+        match self.group {
+            "" => self.resource.to_owned(),
+            group => format!("{group}/{}", self.resource),
+        }
+    }
+}
+
 /// As the docs mark it: `rbac, opt-in: "" secrets list,watch`.
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,10 +143,7 @@ pub enum Need {
 impl Rule {
     /// `list, watch on configmaps demo-config`, for messages.
     pub fn text(&self) -> String {
-        let resource = match self.right.group {
-            "" => self.right.resource.to_owned(),
-            group => format!("{group}/{}", self.right.resource),
-        };
+        let resource = self.right.qualified();
         let names = if self.names.is_empty() {
             String::new()
         } else {
