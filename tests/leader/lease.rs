@@ -80,7 +80,7 @@ fn a_lease_full_of_nonsense_leaves_one_leader_and_a_higher_term() {
             "its holder is no identity, its times are absurd, and its term is high",
             json!({"metadata": {"annotations": notes}, "spec": {
                 "holderIdentity": "//\u{1F4A9} /", "leaseTransitions": 1_000_000, "leaseDurationSeconds": 1,
-                "renewTime": "9000-12-31T23:59:59.999999Z", "acquireTime": "0001-01-01T00:00:00.000000Z",
+                "renewTime": "9999-12-31T23:59:59.999999Z", "acquireTime": "0001-01-01T00:00:00.000000Z",
             }}),
         ),
     ]);
