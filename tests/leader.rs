@@ -3,7 +3,9 @@
 mod census;
 mod group;
 mod hands;
+mod journal;
 mod lease;
+mod leaving;
 mod rounds;
 
 use self::group::ROLE;

@@ -1,11 +1,7 @@
-//! A group of members, one kubesup process for each Pod, and the journal that their programs keep.
-//!
-//! All times of a promise are those that the programs have written themselves: a test that looks late sees the same.
+//! A group of members: one kubesup process for each Pod.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
@@ -13,11 +9,12 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
+use super::journal::{Journal, now};
 use crate::support::api_server::User;
+use crate::support::block_on;
 use crate::support::kubesup::{Kubesup, signal_process};
 use crate::support::namespace::{Namespace, SERVICE, least};
 use crate::support::package::Folder;
-use crate::support::{block_on, wait_for};
 
 pub const LEASE: &str = "kubesup.demo.default";
 pub const KILL: i32 = 9;
@@ -72,26 +69,8 @@ pub const ROLE: &str = "{{#if kube.leader.is_me}}leads {{kube.leader.term}}{{els
 pub struct Group {
     pub namespace: Namespace<'static>,
     pub package: Folder,
-    journal: Folder,
+    pub(super) journal: Journal,
     annotations: Value,
-}
-
-/// One line of the journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Since 1970.
-    pub at: Duration,
-    pub pod: String,
-    /// `starts leads 1`, `reconfigures follows`, …
-    pub what: String,
-}
-
-impl Entry {
-    /// The term that the program has been told to lead in.
-    pub fn leads(&self) -> Option<u64> {
-        let (_, term) = self.what.split_once(" leads ")?;
-        term.parse().ok()
-    }
 }
 
 impl Group {
@@ -111,7 +90,7 @@ impl Group {
         let group = Group {
             namespace,
             package: Folder::new(),
-            journal: Folder::new(),
+            journal: Journal::new(),
             annotations,
         };
         group.package.write("config/role", ROLE);
@@ -128,9 +107,9 @@ impl Group {
 
     /// A hook in which `note` writes into the journal.
     pub fn hook(&self, name: &str, text: &str) -> &Self {
-        let journal = self.journal_file();
+        let journal = self.journal.file();
         let note = format!(
-            "note() {{ echo \"$(date +%s%N) {{{{kube.pod.name}}}} $*\" >>{}; }}\n",
+            "note() {{ echo \"$(date +%s%N) {{{{kube.pod.name}}}} $$ $*\" >>{}; }}\n",
             journal.display()
         );
         self.package.write(
@@ -138,10 +117,6 @@ impl Group {
             &format!("#!/bin/sh\n{note}{text}"),
         );
         self
-    }
-
-    fn journal_file(&self) -> PathBuf {
-        self.journal.path().join("journal")
     }
 
     /// The member's Pod: made at its first start.
@@ -199,63 +174,6 @@ impl Group {
         pod.metadata.uid.expect("a uid")
     }
 
-    /// What the programs have told so far, in the order of their telling.
-    pub fn journal(&self) -> Vec<Entry> {
-        read(&self.journal_file())
-    }
-
-    /// What one member's program and hooks have told.
-    pub fn told(&self, member: &Member) -> Vec<Entry> {
-        let mut journal = self.journal();
-        journal.retain(|entry| entry.pod == member.pod);
-        journal
-    }
-
-    /// Waits until the newest entry of this member is this one.
-    pub fn wait(&self, member: &Member, what: &str) -> Entry {
-        self.wait_entry(member, &format!("{} {what}", member.pod), |entry| {
-            entry.what == what
-        })
-    }
-
-    /// The same for a condition.
-    pub fn wait_entry(&self, member: &Member, what: &str, is_it: impl Fn(&Entry) -> bool) -> Entry {
-        wait_for(what, LONG, || {
-            let told = self.told(member);
-            let last = told.last().filter(|entry| is_it(entry)).cloned();
-            last.ok_or_else(|| format!("{:#?}\n{}", self.journal(), member.kubesup.log()))
-        })
-    }
-
-    /// Waits until somebody leads in this term, or in a later one.
-    pub fn wait_term(&self, term: u64) -> Entry {
-        wait_for(&format!("somebody leads in term {term}"), LONG, || {
-            let journal = self.journal();
-            let found = journal
-                .iter()
-                .find(|entry| entry.leads().is_some_and(|led| led >= term));
-            found.cloned().ok_or(journal)
-        })
-    }
-
-    /// Each term has one leader, and who leads later leads in a later term. The newest term.
-    pub fn assert_terms(&self) -> u64 {
-        let journal = self.journal();
-        let mut leaders: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
-        let mut newest = 0;
-        for entry in &journal {
-            let Some(term) = entry.leads() else { continue };
-            leaders.entry(term).or_default().insert(&entry.pod);
-            assert!(term >= newest, "a term of before: {journal:#?}");
-            newest = term;
-        }
-        for (term, who) in &leaders {
-            assert_eq!(who.len(), 1, "term {term}: {journal:#?}");
-        }
-        assert_eq!(self.holder().1, newest, "the Lease's: {journal:#?}");
-        newest
-    }
-
     /// The Lease's holder and term; empty and 0 where none can be read.
     pub fn holder(&self) -> (String, u64) {
         let lease = block_on(self.namespace.api::<Lease>().get_opt(LEASE));
@@ -277,34 +195,8 @@ impl Group {
     }
 }
 
-/// A lease of the defaults, on a loaded machine.
-pub const LONG: Duration = Duration::from_secs(60);
-
 pub fn name(number: u8) -> String {
     format!("{SERVICE}-{number}")
-}
-
-/// The time as `date` tells it.
-pub fn now() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970")
-}
-
-fn read(journal: &Path) -> Vec<Entry> {
-    let text = std::fs::read_to_string(journal).unwrap_or_default();
-    let entry = |line: &str| {
-        let mut words = line.splitn(3, ' ');
-        let at = words.next()?.parse().ok()?;
-        Some(Entry {
-            at: Duration::from_nanos(at),
-            pod: words.next()?.to_owned(),
-            what: words.next()?.to_owned(),
-        })
-    };
-    text.lines()
-        .map(|line| entry(line).unwrap_or_else(|| panic!("{line}")))
-        .collect()
 }
 
 /// One start of kubesup in a Pod.

@@ -1,6 +1,7 @@
 //! By whose hand the lead goes from one to another: the leader's own, an operator's, or nobody's.
 
-use super::group::{CONTINUE, Group, LONG, STOP, TERM, Times, now};
+use super::group::{CONTINUE, Group, STOP, TERM, Times};
+use super::journal::{LONG, now};
 use crate::support::{wait_for, wait_until};
 use serde_json::{Value, json};
 

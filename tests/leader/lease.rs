@@ -20,7 +20,7 @@ fn begin() -> (Group, Vec<Member>) {
 
 /// One leads, with the Lease's term, which is higher than this one, and the other follows.
 fn one_leads(what: &str, group: &Group, members: &[Member], known: u64) -> u64 {
-    wait_for(what, super::group::LONG, || {
+    wait_for(what, super::journal::LONG, || {
         let (_, term) = group.holder();
         let last = |member| group.told(member).pop().expect("an entry");
         let mut leads: Vec<u64> = Vec::new();
