@@ -6,6 +6,7 @@ mod hands;
 mod journal;
 mod lease;
 mod leaving;
+mod rights;
 mod rounds;
 
 use self::group::ROLE;
