@@ -1,6 +1,7 @@
 //! One member of a group leads, by its Lease: several kubesups against the real API server.
 
 mod census;
+mod demotion;
 mod group;
 mod hands;
 mod journal;
