@@ -9,6 +9,7 @@ mod lease;
 mod leaving;
 mod rights;
 mod rounds;
+mod suitability;
 
 use self::group::ROLE;
 use crate::support::kubesup::Kubesup;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::journal::{Journal, now};
 use crate::support::api_server::User;
 use crate::support::block_on;
-use crate::support::kubesup::{Kubesup, signal_process};
+use crate::support::kubesup::{Builder, Kubesup, signal_process};
 use crate::support::namespace::{Namespace, SERVICE, least};
 use crate::support::package::Folder;
 
@@ -130,10 +130,17 @@ impl Group {
     }
 
     pub fn start_as(&self, user: User, number: u8) -> Member {
+        self.begin(number, self.namespace.kubesup_as(user))
+    }
+
+    /// The same with what this kubesup has more.
+    pub fn begin(&self, number: u8, kubesup: Builder) -> Member {
         let pod = name(number);
-        let kubesup = self.namespace.kubesup_as(user).env("POD_NAME", &pod);
-        let kubesup = kubesup.package(self.package.path()).start();
-        Member { pod, kubesup }
+        let kubesup = kubesup.env("POD_NAME", &pod).package(self.package.path());
+        Member {
+            kubesup: kubesup.start(),
+            pod,
+        }
     }
 
     /// Pods and members `0..count`. The first one leads in term 1.
