@@ -10,6 +10,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 
 use crate::lifecycle::election::{Outcome, Purpose, Record, Transfer, Write};
+use crate::rbac::LEASE_WRITES;
 
 /// The term that the holder has released.
 pub const RELEASED_TERM: &str = "kubesup.dev/released-term";
@@ -167,6 +168,19 @@ pub async fn write(
             error: None,
         },
     }
+}
+
+/// Why the Lease is not written, and what to do: `cannot write Lease: shop/x: 403 forbidden; grant update on …`.
+pub fn refusal(namespace: &str, name: &str, error: &kube::Error) -> String {
+    let why = match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            let (verbs, resource) = (LEASE_WRITES.verbs.join(" and "), LEASE_WRITES.qualified());
+            format!("403 forbidden; grant {verbs} on {resource} (manifests/leader/role.yaml)")
+        }
+        kube::Error::Api(status) => format!("{} {}", status.code, status.message.trim()),
+        other => other.to_string(),
+    };
+    format!("cannot write Lease: {namespace}/{name}: {why}")
 }
 
 /// Another version, one that exists already, and none at all are the same to the election: the watch will tell.
