@@ -493,6 +493,7 @@ impl Supervisor {
         if first && self.lead.is_involved() {
             info!("giving up the lead before the stop");
             self.held = Some((signal, self.now().mono + self.lead.longest_handover()));
+            self.feed(Event::StopHeld);
         } else {
             self.held = None;
             self.feed(Event::Stop { signal });

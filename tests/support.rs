@@ -7,6 +7,7 @@ pub mod kubesup;
 pub mod namespace;
 pub mod network;
 pub mod package;
+pub mod pair;
 pub mod pid1;
 
 use std::fmt::Debug;

@@ -19,7 +19,7 @@ pub const BIDS: &str = "kubesup.dev/bids";
 /// `<term> [<pod>]`: the holder of the term is asked to give it up, to this Pod.
 pub const TRANSFER: &str = "kubesup.dev/transfer";
 
-/// The Lease of a group: `kubesup.<Service>.<group>`.
+/// The Lease of a group: `kubesup.<Service>.<group>`, as in `Settings::lease_name`.
 pub fn name(service: &str, group: &str) -> String {
     format!("kubesup.{service}.{group}")
 }
@@ -63,6 +63,12 @@ fn transfer(text: &str) -> Option<Transfer> {
     })
 }
 
+/// How a transfer is written.
+pub fn transfer_text(transfer: &Transfer) -> String {
+    let text = format!("{} {}", transfer.term, transfer.to);
+    text.trim().to_owned()
+}
+
 /// The object that a write asks for: the one that it is made over, or a new one, with what the record says.
 fn object(name: &str, over: Option<&Lease>, write: &Write) -> Lease {
     let record = &write.record;
@@ -78,14 +84,7 @@ fn object(name: &str, over: Option<&Lease>, write: &Write) -> Lease {
     let bids = &record.bids;
     set(BIDS, (!bids.bids.is_empty()).then(|| bids.to_string()));
     let transfer = record.transfer.as_ref();
-    set(
-        TRANSFER,
-        transfer.map(|transfer| {
-            format!("{} {}", transfer.term, transfer.to)
-                .trim()
-                .to_owned()
-        }),
-    );
+    set(TRANSFER, transfer.map(transfer_text));
     let spec = lease.spec.get_or_insert_default();
     if write.purpose == Purpose::Bid {
         // A bid is no sign of life of the holder: it changes nothing else.

@@ -59,7 +59,6 @@ pub fn between(old: Option<&Leader>, new: Option<&Leader>, why: Why) -> Option<L
         }
     };
     match (own, new) {
-        (None, None) => None,
         (Some(own), new) if new.is_none_or(|new| !new.is_me) => {
             let what = match why {
                 Why::Deadline | Why::TakenOver | Why::Gone => What::Lost,
@@ -75,7 +74,7 @@ pub fn between(old: Option<&Leader>, new: Option<&Leader>, why: Why) -> Option<L
             let what = if new.is_me { What::Gained } else { What::Other };
             (old.map(key) != Some(key(new))).then(|| of(what, new))
         }
-        (Some(_), None) => None,
+        (_, None) => None,
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Lifecycle {
     stop: Option<Stop>,
     /// The grace period's end, from the first sight of the deletion; also says that nothing is restarted any more.
     deleted: Option<Duration>,
+    /// When a stop signal came that was held.
+    held_since: Option<Duration>,
     pid_since: u64,
     last_process: Option<LastProcess>,
     last_end: Option<Arc<Ended>>,
@@ -119,6 +121,7 @@ impl Lifecycle {
             health: Health::Unknown,
             stop: None,
             deleted: None,
+            held_since: None,
             pid_since: 0,
             last_process: None,
             last_end: None,
@@ -216,6 +219,7 @@ impl Lifecycle {
             Event::Swept => self.on_swept(now, &mut commands),
             Event::Stop { signal } => self.on_stop(signal, now, &mut commands),
             Event::Deleted { grace } => self.deleted = self.deleted.or(Some(now.mono + grace)),
+            Event::StopHeld => drop(self.held_since.get_or_insert(now.mono)),
             Event::Tick => {}
         }
         self.on_time(now, &mut commands);

@@ -407,6 +407,17 @@ fn the_grace_period_counts_from_the_deletion_when_that_was_seen_first() {
 }
 
 #[test]
+fn the_grace_period_of_a_stop_that_was_held_counts_from_its_signal() {
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN]);
+    life.after(100 * S);
+    assert_eq!(life.feed(Event::StopHeld), [""; 0]);
+    life.after(4 * S);
+    assert_eq!(life.stop(), ["signal run 15"]);
+    assert_eq!(life.machine.next_deadline(), Some(129 * S + S / 2));
+}
+
+#[test]
 fn a_stop_in_any_place_ends() {
     let mut waiting = Life::new(policy());
     assert_eq!(waiting.stop(), ["finish 0"]);
