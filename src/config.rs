@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use bind::Bind;
 pub use keys::Key;
-pub use lease::{LeaseTimes, OnLost, RoleLabel};
+pub use lease::{LeaseTimes, OnLost, RoleLabel, lease_name};
 pub use resolve::{Layer, Layers, Origin, Problem, resolve};
 pub use supervision::{
     HealthCheck, LogFormat, OnHealthFailure, Output, RemapExit, RewriteSignals, RunAs,

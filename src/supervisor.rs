@@ -33,7 +33,7 @@ use crate::lifecycle::{
 use crate::package::Package;
 use crate::process::{Processes, Signal, Signals};
 use crate::snapshot::{Paths, Snapshot};
-use crate::world::{Departing, View, World};
+use crate::world::{BoundLeader, Departing, View, World};
 use accept::Accepted;
 use jobs::{Jobs, Outcome};
 pub use lead::Election;
@@ -51,6 +51,8 @@ pub type Base = Result<Arc<Package>, Vec<String>>;
 pub struct Dependencies {
     /// What is observed.
     pub views: watch::Receiver<Arc<View>>,
+    /// Whether templates read who leads what is bound, so that this is observed.
+    pub reads_leaders: watch::Sender<bool>,
     /// The package directory.
     pub base: watch::Receiver<Base>,
     /// Where readers look.
@@ -95,6 +97,7 @@ pub async fn run(dependencies: Dependencies) -> i32 {
 
 struct Supervisor {
     views: watch::Receiver<Arc<View>>,
+    reads_leaders: watch::Sender<bool>,
     base: watch::Receiver<Base>,
     snapshots: watch::Sender<Snapshot>,
     signals: Signals,
@@ -129,6 +132,7 @@ impl Supervisor {
     fn new(dependencies: Dependencies) -> Self {
         let Dependencies {
             views,
+            reads_leaders,
             base,
             snapshots,
             reports,
@@ -146,6 +150,7 @@ impl Supervisor {
         let policy = policy(&settings, None, None);
         Supervisor {
             views,
+            reads_leaders,
             base,
             snapshots,
             signals,
@@ -410,6 +415,9 @@ impl Supervisor {
             self.exit_code = Some(EX_USAGE);
             return;
         }
+        if self.waits_for_leaders(&view, &base) {
+            return;
+        }
         let now = self.now();
         let before = Arc::clone(self.accepted.on_disk());
         let events = self.accepted.render(&view, &base, now.mono);
@@ -442,6 +450,23 @@ impl Supervisor {
                 other => other,
             });
         }
+    }
+
+    /// Has it observed who leads what is bound, while templates read that. Whether they would be rendered with less than
+    /// will be known in a moment, when the next view comes.
+    fn waits_for_leaders(&mut self, view: &View, base: &Base) -> bool {
+        let Some(world) = view.world.as_ref().filter(|world| !world.binds.is_empty()) else {
+            return false;
+        };
+        let Some(read) = self.accepted.reads_leaders(world, base) else {
+            return false;
+        };
+        self.reads_leaders
+            .send_if_modified(|known| std::mem::replace(known, read) != read);
+        read && world
+            .binds
+            .values()
+            .any(|group| group.leader == BoundLeader::NotRead)
     }
 
     /// Feeds one event, executes what it asks for, and feeds back what that leads to.

@@ -2,6 +2,7 @@
 
 pub mod api_server;
 pub mod audit;
+pub mod contract;
 pub mod kubectl;
 pub mod kubesup;
 pub mod namespace;

@@ -94,6 +94,7 @@ pub async fn alone(mut channels: Channels) {
                 until: Duration::MAX,
             },
             holder: Some((stand.me.to_string(), 1)),
+            suitability: 0,
             progress: Progress::Finished,
             involved: false,
             ended: None,
@@ -254,6 +255,7 @@ impl Task {
                 .election
                 .holder()
                 .map(|(holder, term)| (holder.to_owned(), term)),
+            suitability: self.election.suitability(),
             progress: self.election.progress(now),
             involved: self.election.is_involved(),
             ended: self.ended,

@@ -206,6 +206,7 @@ impl Lead {
                         .map_or_else(String::new, |(holder, _)| holder.clone()),
                     member_id: stand.me.member_id(),
                     term: *term,
+                    suitability: outlook.suitability,
                     fence: fence.clone(),
                     is_me: true,
                 })
@@ -220,6 +221,7 @@ impl Lead {
                 holder: holder.clone(),
                 member_id: identity.member_id(),
                 term: *term,
+                suitability: outlook.suitability,
                 fence: String::new(),
                 is_me: false,
             })
