@@ -30,11 +30,11 @@ image: build demo-program ## OCI archives of kubesup and of the demo, and the SB
 test: ## every test; builds Kubernetes' control plane once, into a cache outside the checkout
 	@tests/kubernetes/toolchain.sh
 	KUBESUP_TEST_ASSETS="$$(tests/kubernetes/build.sh)" && export KUBESUP_TEST_ASSETS && \
-	KUBECTL="$$(tests/kubernetes/kubectl.sh)" && export KUBECTL && cargo test --locked
+	KUBECTL="$$(tests/kubernetes/kubectl.sh)" && export KUBECTL && HELM="$$(tests/kubernetes/helm.sh)" && export HELM && cargo test --locked
 
 test-versions: ## the tests against a real API server once with the oldest Kubernetes that is supported, once with the newest
 	@tests/kubernetes/toolchain.sh
-	unset KUBEBUILDER_ASSETS && KUBECTL="$$(tests/kubernetes/kubectl.sh)" && export KUBECTL && for version in 1.34 ""; do \
+	unset KUBEBUILDER_ASSETS && KUBECTL="$$(tests/kubernetes/kubectl.sh)" && export KUBECTL && HELM="$$(tests/kubernetes/helm.sh)" && export HELM && for version in 1.34 ""; do \
 	  KUBESUP_TEST_ASSETS="$$(KUBESUP_TEST_KUBERNETES=$$version tests/kubernetes/build.sh)" && export KUBESUP_TEST_ASSETS && \
 	  "$$KUBESUP_TEST_ASSETS/kube-apiserver" --version && cargo test --locked --test capabilities || exit 1; \
 	done
