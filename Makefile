@@ -5,7 +5,10 @@ SHELL := /bin/bash
 # The C library goes into the binary too: it runs in an empty image. Where the sources are is no part of the binary.
 host := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 cargo_home := $(or $(CARGO_HOME),$(HOME)/.cargo)
-static := RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$(cargo_home)=/cargo --remap-path-prefix=$(CURDIR)=/src" cargo build --locked --target $(host)
+static := RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$(cargo_home)=/cargo --remap-path-prefix=$(CURDIR)=/src" cargo
+# What relocates the binary at its start is a tenth as long so; the linker has to be of 2022 or later, as the C library.
+program := rustc --locked --target $(host) --bin kubesup
+packed := -- -C link-arg=-Wl,-z,pack-relative-relocs
 
 .PHONY: help demo build dist demo-program image test test-versions test-node test-node-rollout soak lint format bench
 
@@ -16,13 +19,13 @@ demo: ## the demo, here, without a cluster
 	cargo run --locked -- run -f examples/demo
 
 build: ## the static binary: target/<host>/release/kubesup
-	$(static) --release
+	$(static) $(program) --release $(packed)
 
 dist: ## the same, smaller and slower to build: target/<host>/dist/kubesup
-	$(static) --profile dist
+	$(static) $(program) --profile dist $(packed)
 
 demo-program: ## the demo's program, static: target/<host>/release/examples/demo
-	$(static) --release --example demo
+	$(static) build --locked --target $(host) --release --example demo
 
 image: build demo-program ## OCI archives of kubesup and of the demo, and the SBOM, in target/image; no daemon
 	image/make.sh target/$(host)/release target/image
@@ -59,8 +62,7 @@ lint: ## formatting and lints, warnings denied
 format: ## formats the code
 	cargo fmt
 
-bench: ## measures against the budgets and prints the table of docs/performance.md
+bench: build ## measures against the budgets and prints the table of docs/performance.md
 	@tests/kubernetes/toolchain.sh
-	$(static) --release
 	KUBESUP_TEST_ASSETS="$$(tests/kubernetes/build.sh)" && export KUBESUP_TEST_ASSETS && \
 	KUBESUP_BINARY="$(CURDIR)/target/$(host)/release/kubesup" cargo bench --locked --bench budgets

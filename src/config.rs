@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use bind::Bind;
 pub use keys::Key;
-pub use lease::{LeaseTimes, OnLost};
+pub use lease::{LeaseTimes, OnLost, RoleLabel};
 pub use resolve::{Layer, Layers, Origin, Problem, resolve};
 pub use supervision::{
     HealthCheck, LogFormat, OnHealthFailure, Output, RemapExit, RewriteSignals, RunAs,
@@ -73,6 +73,10 @@ pub struct Settings {
     pub reconfigure_timeout: Duration,
     /// How long the `file-updated` hook may take.
     pub file_updated_timeout: Duration,
+    /// How often the `suitability` hook runs.
+    pub suitability_interval: Duration,
+    /// How long it may take.
+    pub suitability_timeout: Duration,
     /// How long the `post-stop` hook may take.
     pub post_stop_timeout: Duration,
     /// The first pause before a restart after a failure.
@@ -129,6 +133,8 @@ pub struct Settings {
     pub lease: LeaseTimes,
     /// What losing a lead means for the program.
     pub on_lost_lease: OnLost,
+    /// The own Pod's label `kubesup.dev/role` says whether it leads.
+    pub role_label: RoleLabel,
     /// A missing value in a template is an error.
     pub strict: bool,
 }
@@ -140,6 +146,11 @@ impl Settings {
         format!("{}.{}{}", self.name, self.group, org.unwrap_or_default())
     }
 
+    /// Whether the own Pod's label says who leads: it is asked for, and somebody leads.
+    pub fn keeps_role_label(&self) -> bool {
+        self.role_label == RoleLabel::Kept && self.topology == Topology::Leader
+    }
+
     /// What can follow from the own Pod, as text by key, for comparing and showing.
     pub fn shown(&self) -> Vec<(Key, String)> {
         let objects = |objects: &[ObjectRef]| {
@@ -149,6 +160,7 @@ impl Settings {
                 .collect::<Vec<_>>()
                 .join(",")
         };
+        let time = |time: Duration| format!("{time:?}");
         vec![
             (Key::Name, self.name.clone()),
             (Key::Group, self.group.clone()),
@@ -179,37 +191,24 @@ impl Settings {
                     .collect::<Vec<_>>()
                     .join(","),
             ),
-            (
-                Key::HealthCheckInterval,
-                format!("{:?}", self.health_check_interval),
-            ),
-            (
-                Key::HealthCheckTimeout,
-                format!("{:?}", self.health_check_timeout),
-            ),
-            (
-                Key::ReconfigureTimeout,
-                format!("{:?}", self.reconfigure_timeout),
-            ),
-            (
-                Key::FileUpdatedTimeout,
-                format!("{:?}", self.file_updated_timeout),
-            ),
-            (
-                Key::PostStopTimeout,
-                format!("{:?}", self.post_stop_timeout),
-            ),
+            (Key::HealthCheckInterval, time(self.health_check_interval)),
+            (Key::HealthCheckTimeout, time(self.health_check_timeout)),
+            (Key::ReconfigureTimeout, time(self.reconfigure_timeout)),
+            (Key::FileUpdatedTimeout, time(self.file_updated_timeout)),
+            (Key::SuitabilityInterval, time(self.suitability_interval)),
+            (Key::SuitabilityTimeout, time(self.suitability_timeout)),
+            (Key::PostStopTimeout, time(self.post_stop_timeout)),
             (
                 Key::ServiceMinBackoffPeriod,
-                format!("{:?}", self.service_min_backoff_period),
+                time(self.service_min_backoff_period),
             ),
             (
                 Key::ServiceMaxBackoffPeriod,
-                format!("{:?}", self.service_max_backoff_period),
+                time(self.service_max_backoff_period),
             ),
             (
                 Key::ServiceRestartCooldownPeriod,
-                format!("{:?}", self.service_restart_cooldown_period),
+                time(self.service_restart_cooldown_period),
             ),
             (Key::OnExit, format!("{:?}", self.on_exit).to_lowercase()),
             (Key::RemapExit, format!("{:?}", self.remap_exit)),
@@ -233,7 +232,7 @@ impl Settings {
             ),
             (
                 Key::HealthCheckStartDelay,
-                format!("{:?}", self.health_check_start_delay),
+                time(self.health_check_start_delay),
             ),
             (
                 Key::OnHealthFailure,
@@ -247,6 +246,10 @@ impl Settings {
             (
                 Key::OnLostLease,
                 format!("{:?}", self.on_lost_lease).to_lowercase(),
+            ),
+            (
+                Key::RoleLabel,
+                format!("{:?}", self.role_label).to_lowercase(),
             ),
             (Key::SettleQuiet, format!("{:?}", self.settle_quiet)),
             (Key::SettleMax, format!("{:?}", self.settle_max)),

@@ -4,12 +4,14 @@
 pub mod change;
 pub mod difference;
 mod follow;
+pub mod lead;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use change::{Change, Decision, HookRun, Outcome, State};
 pub use difference::{Difference, Kind};
+pub use lead::LeadChange;
 
 /// How many changes are kept.
 pub const KEPT: usize = 100;
@@ -25,10 +27,12 @@ pub struct History {
 }
 
 /// A rendering that was tried: what had changed, and how it was taken.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Attempt {
     /// Why it was rendered.
-    pub cause: &'static str,
+    pub cause: String,
+    /// Another one leads, or the own member does, or does not any more.
+    pub lead: Option<LeadChange>,
     /// What had changed since the last attempt.
     pub differences: Vec<Difference>,
     /// Rendered files that are new, different or gone, when it was accepted.
@@ -72,6 +76,7 @@ impl History {
             cause,
             changed: Vec::new(),
             files: Vec::new(),
+            lead: None,
             decision: Decision::None,
             reason: None,
             hooks: Vec::new(),

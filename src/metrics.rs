@@ -37,6 +37,9 @@ pub struct Metrics {
     health: Family<Words<1>, Gauge>,
     main_process_up: Gauge,
     members: Family<Words<1>, Gauge>,
+    leader: Gauge,
+    leader_term: Gauge,
+    leader_changes: Family<Words<1>, Counter>,
     incarnation: Gauge,
     rejected: Gauge,
     renders: Family<Words<1>, Counter>,
@@ -73,6 +76,10 @@ pub struct Look<'a> {
     pub up: bool,
     /// Members by state.
     pub members: [(&'static str, usize); 3],
+    /// The term that the own member leads in.
+    pub own_term: Option<u64>,
+    /// The term of the leader that is known.
+    pub term: Option<u64>,
     /// Accepted configurations so far.
     pub incarnation: u64,
     /// Whether the newest configuration was not accepted.
@@ -154,6 +161,9 @@ impl Metrics {
             health: new.add("kubesup_health", "1 for the result of the last health check, 0 for the others", &["health"], Family::default()),
             main_process_up: new.add("kubesup_main_process_up", "1 while the main process runs", &[], Gauge::default()),
             members: new.add("kubesup_members", "Members of the group by state, self included", &["state"], Family::default()),
+            leader: new.add("kubesup_leader", "1 while the own member leads", &[], Gauge::default()),
+            leader_term: new.add("kubesup_leader_term", "The term of the leader that is known; 0 without one", &[], Gauge::default()),
+            leader_changes: new.add("kubesup_leader_changes_total", "Changes of the lead as this member sees them: gained, given_up, lost (not renewed in time, or taken over) or other (another member leads)", &["change"], Family::default()),
             incarnation: new.add("kubesup_configuration_incarnation", "Accepted configurations since the start", &[], Gauge::default()),
             rejected: new.add("kubesup_configuration_rejected", "1 while the newest configuration is not accepted and the last good one stays in force", &[], Gauge::default()),
             renders: new.add("kubesup_renders_total", "Renderings by result: accepted or rejected", &["result"], Family::default()),
@@ -206,6 +216,13 @@ impl Metrics {
             .inc();
     }
 
+    /// The lead came, went, or is another's.
+    pub fn led(&self, change: &'static str) {
+        self.leader_changes
+            .get_or_create(&[("change", change)])
+            .inc();
+    }
+
     /// The main process is restarted.
     pub fn restarted(&self, reason: &'static str) {
         self.restarts.get_or_create(&[("reason", reason)]).inc();
@@ -236,6 +253,10 @@ impl Metrics {
                 .get_or_create(&[("state", state)])
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+        let number =
+            |term: Option<u64>| i64::try_from(term.unwrap_or_default()).unwrap_or(i64::MAX);
+        self.leader.set(i64::from(look.own_term.is_some()));
+        self.leader_term.set(number(look.term));
         self.incarnation
             .set(i64::try_from(look.incarnation).unwrap_or(i64::MAX));
         self.rejected.set(i64::from(look.rejected));
@@ -303,12 +324,15 @@ mod tests {
         metrics.reacted("restart");
         metrics.restarted("run_hook_failed");
         metrics.orphans_reaped(7);
+        metrics.led("gained");
         let _client = metrics.stream_client();
         metrics.text(&Look {
             ready: true,
             health: ("ok", &["ok", "critical"]),
             up: true,
             members: [("ready", 3), ("not_ready", 1), ("terminating", 0)],
+            own_term: Some(3),
+            term: Some(3),
             incarnation: 4,
             rejected: false,
             watches: vec![("ConfigMap a".to_owned(), Some(1.5), 2, 3)],
@@ -350,6 +374,9 @@ mod tests {
             "kubesup_health{health=\"ok\"} 1",
             "kubesup_health{health=\"critical\"} 0",
             "kubesup_members{state=\"ready\"} 3",
+            "kubesup_leader 1",
+            "kubesup_leader_term 3",
+            "kubesup_leader_changes_total{change=\"gained\"} 1",
             "kubesup_watch_age_seconds{watch=\"ConfigMap a\"} 1.5",
             "kubesup_watch_errors_total{watch=\"ConfigMap a\"} 3",
             "hab_sup_open_file_descriptors_total 12",

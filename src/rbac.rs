@@ -92,6 +92,16 @@ pub const ALL: &[Right] = &[
     BOUND_SERVICES,
 ];
 
+impl Right {
+    /// The resource with its group, if it has one: `discovery.k8s.io/endpointslices`.
+    pub fn qualified(&self) -> String {
+        match self.group {
+            "" => self.resource.to_owned(),
+            group => format!("{group}/{}", self.resource),
+        }
+    }
+}
+
 /// As the docs mark it: `rbac, opt-in: "" secrets list,watch`.
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,10 +143,7 @@ pub enum Need {
 impl Rule {
     /// `list, watch on configmaps demo-config`, for messages.
     pub fn text(&self) -> String {
-        let resource = match self.right.group {
-            "" => self.right.resource.to_owned(),
-            group => format!("{group}/{}", self.right.resource),
-        };
+        let resource = self.right.qualified();
         let names = if self.names.is_empty() {
             String::new()
         } else {
@@ -154,8 +161,6 @@ impl Rule {
 pub struct Facts {
     /// It declares the readiness gate `kubesup.dev/healthy`.
     pub readiness_gate: bool,
-    /// It wants its label to say who leads.
-    pub role_label: bool,
 }
 
 /// The rules that these settings need, no more.
@@ -200,7 +205,7 @@ pub fn rules(settings: &Settings, facts: Facts) -> Vec<Rule> {
             "the readiness gate kubesup.dev/healthy",
         ));
     }
-    if facts.role_label {
+    if settings.keeps_role_label() {
         rules.push(rule(POD_ROLE, vec![], "the label kubesup.dev/role"));
     }
     rules.push(Rule {

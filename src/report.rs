@@ -7,7 +7,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::history::{Change, Decision, Difference, History, State};
+use crate::history::lead::What;
+use crate::history::{Change, Decision, Difference, History, LeadChange, State};
 use crate::lifecycle::status::Health;
 use crate::snapshot::Snapshot;
 
@@ -85,6 +86,7 @@ impl Teller {
             let outcome = (change.decision, change.result.state);
             let before = self.told.insert(change.id, outcome);
             if before.is_none() {
+                notes.extend(change.lead.as_ref().and_then(led));
                 notes.extend(ended(&change));
             }
             if before != Some(outcome) {
@@ -106,6 +108,17 @@ fn ended(change: &Change) -> Option<Note> {
     Some(told(true, "Failed", format!("{} ({reason})", change.cause)))
 }
 
+/// Of a group's members only the one that is concerned tells.
+fn led(lead: &LeadChange) -> Option<Note> {
+    let (warning, reason) = match lead.what {
+        What::Gained => (false, "BecameLeader"),
+        What::GivenUp => (false, "GaveUpLead"),
+        What::Lost => (true, "LostLease"),
+        What::Other => return None,
+    };
+    Some(told(warning, reason, lead.to_string()))
+}
+
 fn note(change: &Change) -> Option<Note> {
     let problems = change.result.problems.join("; ");
     let about = if change.changed.is_empty() {
@@ -125,7 +138,6 @@ fn note(change: &Change) -> Option<Note> {
                 format!("{about}{}", why.unwrap_or_default()),
             )
         }
-        (Decision::Start | Decision::Restart, State::Failed) => told(true, "Failed", problems),
         (Decision::Reconfigure, State::Applied) => told(false, "Reconfigured", about),
         (Decision::Reconfigure, State::Failed) => told(true, "ReconfigureFailed", problems),
         (Decision::RenderOnly, State::Applied) => told(false, "ConfigurationAccepted", about),

@@ -1,5 +1,6 @@
 //! Events on the own Pod, and the condition of its readiness gate.
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -12,6 +13,7 @@ use crate::support::package::demo_package;
 use crate::support::wait_until;
 
 const CONFIG: &str = "demo-config";
+const LEASE: &str = "kubesup.demo.default";
 
 fn namespace(more: &[Value]) -> Namespace<'static> {
     let namespace = Namespace::new(ApiServer::shared());
@@ -182,4 +184,65 @@ fn a_gate_that_may_not_be_written_is_said_once_and_never_in_the_way() {
         |log| log.contains("the readiness gate kubesup.dev/healthy is not kept"),
     );
     assert_eq!(condition(&namespace), None);
+}
+
+#[test]
+fn who_leads_and_who_does_not_any_more_says_so_in_its_pods_events() {
+    let may = json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [LEASE], "verbs": ["list", "watch", "update"]});
+    let namespace = namespace(&[may_write_events(), may]);
+    namespace.put::<Lease>(json!({"metadata": {"name": LEASE}}));
+    namespace.pod(json!({
+        "kubesup.dev/topology": "leader",
+        "kubesup.dev/lease-duration": "3s", "kubesup.dev/renew-deadline": "1500ms",
+        "kubesup.dev/renew-period": "500ms", "kubesup.dev/retry-period": "300ms",
+        "kubesup.dev/demotion-timeout": "1s", "kubesup.dev/margin": "200ms",
+    }));
+    let package = demo_package();
+    let kubesup = namespace.kubesup().package(package.path()).start();
+    let has = |wanted: &'static str| {
+        wait_until(
+            wanted,
+            || (events(&namespace), kubesup.log()),
+            |(events, _)| events.iter().any(|(text, _)| text == wanted),
+        )
+    };
+    has("Normal BecameLeader: leading in term 1");
+
+    // The Lease is given to somebody else, who does not renew it.
+    let leases = namespace.api::<Lease>();
+    let taken = Patch::Merge(
+        json!({"spec": {"holderIdentity": "other/demo/u/n", "leaseTransitions": 7, "leaseDurationSeconds": 1}}),
+    );
+    block_on(leases.patch(LEASE, &PatchParams::default(), &taken)).expect("a Lease");
+    has("Warning LostLease: lost the lead of term 1: the Lease is not ours any more");
+    has("Normal BecameLeader: leading in term 8");
+
+    let history: Value = serde_json::from_str(&kubesup.get("/v1/history").1).expect("JSON");
+    let changes = history["changes"].as_array().expect("changes").iter();
+    let mut leads: Vec<_> = changes
+        .filter(|change| !change["lead"].is_null())
+        .map(|change| {
+            (
+                change["lead"]["what"].clone(),
+                change["lead"]["term"].clone(),
+            )
+        })
+        .collect();
+    leads.reverse();
+    assert_eq!(
+        json!(leads),
+        json!([["gained", 1], ["lost", 1], ["other", 7], ["gained", 8]])
+    );
+    let metrics = kubesup.get("/metrics").1;
+    for line in [
+        "kubesup_leader 1",
+        "kubesup_leader_term 8",
+        "kubesup_leader_changes_total{change=\"gained\"} 2",
+        "kubesup_leader_changes_total{change=\"lost\"} 1",
+    ] {
+        assert!(
+            metrics.lines().any(|other| other == line),
+            "{line}:\n{metrics}"
+        );
+    }
 }

@@ -185,7 +185,7 @@ type State = (
     &'static str,
 );
 
-/// Every state that a stop can meet; the service's own log says that it is there.
+/// Every state that a stop can meet, once or with `KUBESUP_SOAK` a hundred times; the log says that it is there.
 #[test]
 fn a_stop_in_every_state_ends_with_0_and_leaves_nothing() {
     let run = "#!/bin/sh\necho up\nexec sleep 1000\n";
@@ -220,10 +220,15 @@ fn a_stop_in_every_state_ends_with_0_and_leaves_nothing() {
             "hook=\"post-stop\"",
         ),
     ];
-    for (state, files, sign) in states {
+    let rounds = if std::env::var_os("KUBESUP_SOAK").is_some() {
+        100
+    } else {
+        1
+    };
+    for (state, files, sign) in states.iter().cycle().take(rounds * states.len()) {
         let package = demo_package();
         with_pod(&package, 8).write("hooks/run", run);
-        for (path, text) in files {
+        for (path, text) in *files {
             package.write(path, text);
         }
         let mut kubesup = Kubesup::builder()
@@ -235,6 +240,47 @@ fn a_stop_in_every_state_ends_with_0_and_leaves_nothing() {
         wait_until(state, || kubesup.log(), |log| log.contains(sign));
         kubesup.signal(15);
         assert_eq!(kubesup.wait_exit(), 0, "{state}: {}", kubesup.log());
+    }
+}
+
+/// A hook that ignores TERM is running, and its program too: both end within the grace, and nothing of the hook is left.
+#[test]
+fn a_stop_inside_a_reconfigure_and_inside_a_health_check_ends_the_hook_and_post_stop_follows() {
+    let hangs = "#!/bin/sh\ntrap '' TERM\necho $$ > {{pkg.svc_var_path}}/hook\nwhile :; do sleep 0.05; done\n";
+    for (hook, (flag, value)) in [
+        ("reconfigure", ("--reconfigure-timeout", "1h")),
+        ("health-check", ("--health-check-timeout", "1h")),
+    ] {
+        let package = demo_package();
+        with_pod(&package, 8)
+            .write(
+                "hooks/run",
+                "#!/bin/sh\ntrap 'echo told; exit 0' TERM\necho up\nwhile :; do sleep 0.05; done\n",
+            )
+            .write("hooks/post-stop", "#!/bin/sh\necho post-stop\n")
+            .write(&format!("hooks/{hook}"), hangs);
+        let mut kubesup = Kubesup::builder()
+            .manifests(package.path())
+            .flag(flag, value)
+            .start();
+        wait_until(
+            "the program is up",
+            || kubesup.output(),
+            |output| output == "up\n",
+        );
+        // Means something to `reconfigure` alone.
+        package.write("config/app.conf", "changed\n");
+        let pid = wait_until(
+            &format!("{hook} runs"),
+            || kubesup.read("var/hook"),
+            |pid| !pid.is_empty(),
+        );
+        let hook_pid = pid.trim().parse().expect("a pid");
+        assert!(is_gone(hook_pid).is_err(), "{hook} runs");
+        kubesup.signal(15);
+        assert_eq!(kubesup.wait_exit(), 0, "{hook}: {}", kubesup.log());
+        assert_eq!(is_gone(hook_pid), Ok(()), "{hook}");
+        assert_eq!(kubesup.output(), "up\ntold\npost-stop\n", "{hook}");
     }
 }
 

@@ -66,15 +66,18 @@ fn look<'a>(snapshot: &Snapshot, answers: &Answers) -> Look<'a> {
         }
     }
     let watches = answers.watches.look().into_iter();
+    let service = snapshot.service.as_ref();
+    let leader = service.and_then(|service| service.world.election.leader.as_ref());
     Look {
         ready: readiness::is_ready(&readiness::checks(snapshot)),
         health: (health, &HEALTH),
         up: snapshot.status.pid.is_some(),
         members,
-        incarnation: snapshot
-            .service
-            .as_ref()
-            .map_or(0, |service| service.incarnation),
+        own_term: leader
+            .filter(|leader| leader.is_me)
+            .map(|leader| leader.term),
+        term: leader.map(|leader| leader.term),
+        incarnation: service.map_or(0, |service| service.incarnation),
         rejected: !snapshot.rejections.is_empty(),
         watches: watches
             .map(|watch| {

@@ -1,99 +1,8 @@
 //! Owns what each watch looks at and what it must be allowed to do, in the words that messages use. Never calls the
 //! API server.
 
-use std::fmt;
-
+use crate::rbac::{self, Right};
 use crate::world::{Identity, WatchKey};
-
-/// The file that messages about missing rights point to.
-const MANIFEST: &str = "manifests/base/rbac.yaml";
-/// The one for what is bound.
-const BINDS_MANIFEST: &str = "manifests/binds/role.yaml";
-
-/// One RBAC rule: what a Role must grant for a call to be allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rule {
-    group: &'static str,
-    resource: &'static str,
-    verbs: &'static [&'static str],
-}
-
-/// What a watch needs: kube's watcher lists first.
-const WATCH: &[&str] = &["list", "watch"];
-
-pub(super) const PODS: Rule = Rule {
-    group: "",
-    resource: "pods",
-    verbs: WATCH,
-};
-pub(super) const ENDPOINT_SLICES: Rule = Rule {
-    group: "discovery.k8s.io",
-    resource: "endpointslices",
-    verbs: WATCH,
-};
-pub(super) const CONFIG_MAPS: Rule = Rule {
-    group: "",
-    resource: "configmaps",
-    verbs: WATCH,
-};
-
-/// Opt-in: only where the own Pod names a Secret.
-pub(super) const SECRETS: Rule = Rule {
-    group: "",
-    resource: "secrets",
-    verbs: WATCH,
-};
-
-/// Opt-in: the exports of a bound Service are its annotations.
-pub(super) const BOUND_SERVICES: Rule = Rule {
-    group: "",
-    resource: "services",
-    verbs: WATCH,
-};
-
-/// Only with `topology: leader`.
-pub(super) const LEASES: Rule = Rule {
-    group: "coordination.k8s.io",
-    resource: "leases",
-    verbs: WATCH,
-};
-
-impl Rule {
-    /// `grant list and watch on configmaps (manifests/base/rbac.yaml)`.
-    pub(super) fn grant(&self) -> String {
-        self.grant_by(MANIFEST)
-    }
-
-    /// The same, where another file shows how.
-    pub(super) fn grant_by(&self, manifest: &str) -> String {
-        format!(
-            "grant {} on {} ({manifest})",
-            self.verbs.join(" and "),
-            self.resource()
-        )
-    }
-
-    /// The resource with its group, if it has one: `discovery.k8s.io/endpointslices`.
-    pub(super) fn resource(&self) -> String {
-        match self.group {
-            "" => self.resource.to_owned(),
-            group => format!("{group}/{}", self.resource),
-        }
-    }
-}
-
-/// As the doc sections `# RBAC` have it.
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "rbac: \"{}\" {} {}",
-            self.group,
-            self.resource,
-            self.verbs.join(",")
-        )
-    }
-}
 
 /// What one watch looks at, and where.
 #[derive(Debug, Clone)]
@@ -163,25 +72,43 @@ impl Target {
     }
 
     /// What it must be allowed to do.
-    pub(super) fn rule(&self) -> Rule {
+    pub(super) fn right(&self) -> Right {
         match self.key {
-            WatchKey::Pod => PODS,
-            WatchKey::EndpointSlices { .. } | WatchKey::BoundSlices { .. } => ENDPOINT_SLICES,
-            WatchKey::ConfigMap { .. } => CONFIG_MAPS,
-            WatchKey::Secret { .. } => SECRETS,
-            WatchKey::BoundService { .. } => BOUND_SERVICES,
-            WatchKey::Lease { .. } => LEASES,
+            WatchKey::Pod => rbac::PODS,
+            WatchKey::EndpointSlices { .. } => rbac::ENDPOINT_SLICES,
+            WatchKey::BoundSlices { .. } => rbac::BOUND_SLICES,
+            WatchKey::ConfigMap { .. } => rbac::CONFIG_MAPS,
+            WatchKey::Secret { .. } => rbac::SECRETS,
+            WatchKey::BoundService { .. } => rbac::BOUND_SERVICES,
+            WatchKey::Lease { .. } => rbac::LEASES,
         }
     }
 
-    /// What to do when it may not.
+    /// What to do when it may not: `grant list and watch on configmaps (manifests/base/rbac.yaml)`.
     pub(super) fn grant(&self) -> String {
-        match &self.key {
+        let right = self.right();
+        let (verbs, resource) = (right.verbs.join(" and "), right.qualified());
+        let place = match &self.key {
             WatchKey::BoundSlices { .. } | WatchKey::BoundService { .. } => {
-                let manifest = format!("in namespace {}, {BINDS_MANIFEST}", self.namespace());
-                self.rule().grant_by(&manifest)
+                format!("in namespace {}, ", self.namespace())
             }
-            _ => self.rule().grant(),
+            _ => String::new(),
+        };
+        let manifest = self.manifest();
+        format!("grant {verbs} on {resource} ({place}{manifest})")
+    }
+
+    /// The file that shows how it is granted.
+    fn manifest(&self) -> &'static str {
+        match self.key {
+            WatchKey::Pod | WatchKey::EndpointSlices { .. } | WatchKey::ConfigMap { .. } => {
+                "manifests/base/rbac.yaml"
+            }
+            WatchKey::Secret { .. } => "manifests/secrets/role.yaml",
+            WatchKey::BoundSlices { .. } | WatchKey::BoundService { .. } => {
+                "manifests/binds/role.yaml"
+            }
+            WatchKey::Lease { .. } => "manifests/leader/role.yaml",
         }
     }
 }
@@ -190,34 +117,54 @@ impl Target {
 mod tests {
     use super::*;
 
+    fn of_each_kind() -> Vec<Target> {
+        let service = || "db".to_owned();
+        let keys = [
+            WatchKey::Pod,
+            WatchKey::EndpointSlices { service: service() },
+            WatchKey::ConfigMap { name: "c".into() },
+            WatchKey::Secret { name: "s".into() },
+            WatchKey::BoundSlices {
+                namespace: None,
+                services: [service()].into(),
+            },
+            WatchKey::BoundService {
+                namespace: None,
+                service: service(),
+            },
+            WatchKey::Lease { name: "l".into() },
+        ];
+        let target = |key| Target::new(key, &Identity::default(), "api:443".into());
+        keys.into_iter().map(target).collect()
+    }
+
     /// The doc lines are what the manifests are checked against, and this is what messages say.
     #[test]
-    fn each_rule_stands_in_the_docs_of_the_watch_that_needs_it() {
+    fn each_right_stands_in_the_docs_of_the_watch_that_needs_it() {
         let source = include_str!("watch.rs");
-        let documented: Vec<_> = source
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("/// rbac"))
-            .map(|line| {
-                line.trim_start_matches(", opt-in")
-                    .trim_start_matches(", bind")
-                    .trim_start_matches(", leader")
-                    .trim_start_matches(':')
+        let lines = source.lines().map(str::trim);
+        let documented: Vec<_> = lines
+            .filter_map(|line| {
+                line.strip_prefix("/// ")
+                    .filter(|mark| mark.starts_with("rbac"))
             })
             .collect();
-        let rules = [
-            PODS,
-            ENDPOINT_SLICES,
-            CONFIG_MAPS,
-            SECRETS,
-            ENDPOINT_SLICES,
-            BOUND_SERVICES,
-            LEASES,
-        ]
-        .map(|rule| rule.to_string());
-        let rules: Vec<_> = rules
+        let rights: Vec<_> = of_each_kind()
             .iter()
-            .filter_map(|rule| rule.strip_prefix("rbac:"))
+            .map(|target| target.right().to_string())
             .collect();
-        assert_eq!(documented, rules);
+        assert_eq!(documented, rights);
+    }
+
+    #[test]
+    fn a_message_points_to_a_manifest_that_grants_the_right() {
+        for target in of_each_kind() {
+            let path = target.manifest();
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+            let text = std::fs::read_to_string(format!("{folder}{path}"));
+            let text = text.unwrap_or_else(|error| panic!("{path}: {error}"));
+            let resource = format!("resources: [{}]", target.right().resource);
+            assert!(text.contains(&resource), "{path} has no {resource}");
+        }
     }
 }

@@ -134,7 +134,7 @@ fn explain_status(target: &Target, status: &Status) -> String {
         404 => format!(
             "check that {} serves {}, as Kubernetes does from 1.21 on",
             target.server,
-            target.rule().resource()
+            target.right().qualified()
         ),
         410 => "kubesup lists anew".to_owned(),
         // The server's own words may change from answer to answer; they are in the log.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Difference;
+use super::{Difference, LeadChange};
 
 /// Something that happened, and what followed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +21,8 @@ pub struct Change {
     pub changed: Vec<Difference>,
     /// Rendered files that are new, different or gone.
     pub files: Vec<String>,
+    /// What became of the lead, when that is what happened.
+    pub lead: Option<LeadChange>,
     /// What it asked for.
     pub decision: Decision,
     /// Why a restart: Habitat's termination reason.

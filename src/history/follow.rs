@@ -13,13 +13,18 @@ impl History {
             let same = |change: &Change| {
                 change.decision == Decision::Reject && change.result.problems == attempt.rejections
             };
-            if self.changes.back().is_some_and(|change| same(change)) {
+            let last = self.changes.back();
+            if attempt.lead.is_none() && last.is_some_and(|change| same(change)) {
                 return;
             }
-        } else if attempt.differences.is_empty() && attempt.files.is_empty() {
+        } else if attempt.differences.is_empty()
+            && attempt.files.is_empty()
+            && attempt.lead.is_none()
+        {
             return;
         }
-        let change = self.add(attempt.cause.to_owned(), now.wall);
+        let change = self.add(attempt.cause, now.wall);
+        change.lead = attempt.lead;
         change.changed = attempt.differences;
         change.files = attempt.files;
         if rejected {
@@ -87,7 +92,7 @@ impl History {
 
     fn told(&mut self, command: &Command, now: Now) {
         match command {
-            Command::Start(Job::HealthCheck) => {}
+            Command::Start(Job::HealthCheck | Job::Suitability) => {}
             Command::Start(job) => self.starting(*job, now),
             Command::Tell(notice) => self.noticed(notice, now),
             Command::Finish { code } => {

@@ -16,7 +16,8 @@ fn at(seconds: u64) -> Now {
 
 fn edit(files: &[&str]) -> Attempt {
     Attempt {
-        cause: "the view changed",
+        cause: "the view changed".to_owned(),
+        lead: None,
         differences: vec![Difference {
             object: "ConfigMap shop/demo".to_owned(),
             key: Some("app.toml".to_owned()),

@@ -26,6 +26,7 @@ pub mod bids;
 pub mod identity;
 mod lead;
 mod machine;
+pub mod role;
 mod sight;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub use crate::config::OnLost;
 pub use bids::Bids;
 pub use identity::Identity;
 pub use machine::Election;
+pub use role::{Label, Role};
 
 /// A moment: a clock of this machine that runs through suspend (`CLOCK_BOOTTIME`) for decisions, and the wall clock for
 /// what is written down. Wall clocks are never compared.
@@ -243,6 +245,8 @@ pub struct Stand {
     pub times: LeaseTimes,
     /// What losing it means.
     pub on_lost: OnLost,
+    /// The own Pod's label says who leads: it goes before the Lease is released.
+    pub labelled: bool,
 }
 
 /// What the supervisor is told.
@@ -256,6 +260,8 @@ pub struct Outlook {
     pub progress: Progress,
     /// See [`Election::is_involved`].
     pub involved: bool,
+    /// The last lead of the own member that ended, or is about to: its term, and why.
+    pub ended: Option<(u64, Why)>,
 }
 
 /// Where the group's election is, in Habitat's words.

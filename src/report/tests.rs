@@ -28,10 +28,8 @@ fn the_condition_is_true_only_while_the_program_runs_and_is_well() {
 fn rejected(history: &mut History, problem: &str) {
     history.tried(
         Attempt {
-            cause: "an edit",
-            differences: vec![],
-            files: vec![],
             rejections: vec![problem.to_owned()],
+            ..Attempt::default()
         },
         Now::default(),
     );
@@ -99,5 +97,74 @@ fn a_program_that_ended_by_itself_is_told_once_whatever_comes_of_it() {
     assert_eq!(
         reasons(Teller::default().notes(&history)),
         ["Failed", "Restarted"]
+    );
+}
+
+#[test]
+fn a_start_that_fails_early_is_told_once() {
+    let mut history = History::default();
+    let attempt = Attempt {
+        cause: "the first complete view".to_owned(),
+        files: vec!["hooks/run".to_owned()],
+        ..Attempt::default()
+    };
+    history.tried(attempt, Now::default());
+    history.stepped(&Event::Tick, &[Command::Start(Job::Main)], Now::default());
+    let failed = Command::Tell(Notice::FailedToStart {
+        code: 7,
+        ran: Duration::from_millis(20),
+        output: vec![],
+    });
+    let mut teller = Teller::default();
+    let mut notes = teller.notes(&history);
+    history.stepped(&Event::Tick, &[failed], Now::default());
+    notes.extend(teller.notes(&history));
+    let reasons: Vec<_> = notes.iter().map(|note| note.reason).collect();
+    assert_eq!(reasons, ["Failed"], "{notes:?}");
+}
+
+#[test]
+fn a_lead_that_came_or_went_is_told_once_and_not_by_who_follows() {
+    let mut history = History::default();
+    let lead = |what, why: Option<&str>| LeadChange {
+        what,
+        term: 3,
+        pod: "db-0".into(),
+        why: why.map(str::to_owned),
+    };
+    let changes = [
+        lead(What::Gained, None),
+        lead(What::Lost, Some("no renewal succeeded in time")),
+        lead(What::GivenUp, Some("leaving")),
+        lead(What::Other, None),
+    ];
+    let mut teller = Teller::default();
+    let mut notes = Vec::new();
+    for lead in changes {
+        let attempt = Attempt {
+            lead: Some(lead),
+            ..Attempt::default()
+        };
+        history.tried(attempt, Now::default());
+        notes.extend(teller.notes(&history));
+        // Its reaction is another outcome of the same change.
+        let commands = [
+            Command::Start(Job::Reconfigure),
+            Command::Tell(Notice::Reconfigured),
+        ];
+        history.stepped(&Event::Tick, &commands, Now::default());
+        teller.notes(&history);
+    }
+    let told: Vec<_> = notes
+        .iter()
+        .map(|note| format!("{} {}: {}", note.warning, note.reason, note.text))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "false BecameLeader: leading in term 3",
+            "true LostLease: lost the lead of term 3: no renewal succeeded in time",
+            "false GaveUpLead: giving up the lead of term 3: leaving",
+        ]
     );
 }

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use super::Base;
 use super::accept::Accepted;
 use crate::history::difference::{between, of_files, of_packages};
-use crate::history::{Attempt, History};
+use crate::history::{Attempt, History, lead};
+use crate::lifecycle::election::Why;
 use crate::lifecycle::{Command, Event, Files, Job, Notice, Now};
 use crate::metrics::Metrics;
 use crate::world::{View, World};
@@ -34,6 +35,8 @@ pub(super) struct Recorder {
     running: BTreeMap<Job, Duration>,
     /// What ended by itself and has not been started again.
     failed: Option<Job>,
+    /// Why the last lead of the own member ended.
+    lead_ends: Why,
 }
 
 impl Recorder {
@@ -45,7 +48,13 @@ impl Recorder {
             base: None,
             running: BTreeMap::new(),
             failed: None,
+            lead_ends: Why::Deadline,
         }
+    }
+
+    /// The next rendering is without the lead, because of this.
+    pub(super) fn lead_ends(&mut self, why: Why) {
+        self.lead_ends = why;
     }
 
     /// A rendering was tried; `before` are the files as they were.
@@ -69,15 +78,22 @@ impl Recorder {
         {
             differences.extend(of_packages(old, new));
         }
+        let known = self.world.as_deref().map(|known| &known.election);
+        let known = known.and_then(|election| election.leader.as_ref());
+        let lead = lead::between(known, world.election.leader.as_ref(), self.lead_ends);
+        if let Some(lead) = &lead {
+            self.reports.metrics.led(lead.what.as_str());
+        }
         let rejections = accepted.rejections().to_vec();
         let rejected = !rejections.is_empty();
         self.history.tried(
             Attempt {
-                cause: if first {
-                    "the first complete view"
-                } else {
-                    "the view or the package changed"
+                cause: match &lead {
+                    Some(lead) => lead.to_string(),
+                    None if first => "the first complete view".to_owned(),
+                    None => "the view or the package changed".to_owned(),
                 },
+                lead,
                 differences,
                 files: if rejected {
                     Vec::new()

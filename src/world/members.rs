@@ -74,20 +74,26 @@ fn ports(slice: &EndpointSlice) -> BTreeMap<String, i32> {
     ports
 }
 
-/// Consumers use the first address of an endpoint only, as the API's documentation asks them to.
+/// Consumers use the first address of an endpoint only, as the API's documentation asks them to. Whether it is one of its
+/// family is the API server's to check. An empty UID is none: else all endpoints with one would be the same member.
 fn member(
     endpoint: &Endpoint,
     service: &str,
     ports: &Arc<BTreeMap<String, i32>>,
 ) -> Option<Member> {
     let address = endpoint.addresses.first()?.clone();
+    if address.is_empty() {
+        return None;
+    }
     let conditions = endpoint.conditions.as_ref();
     let target = endpoint
         .target_ref
         .as_ref()
         .filter(|target| target.kind.as_deref() == Some("Pod"));
     let pod_name = target.and_then(|target| target.name.clone());
-    let uid = target.and_then(|target| target.uid.as_deref());
+    let uid = target
+        .and_then(|target| target.uid.as_deref())
+        .filter(|uid| !uid.is_empty());
     Some(Member {
         member_id: uid.map_or_else(|| stable_id(&address, service), |uid| uid.replace('-', "")),
         hostname: endpoint

@@ -30,7 +30,7 @@ pub struct OwnPod {
     pub hostname: String,
     /// `spec.nodeName`.
     pub node_name: String,
-    /// `metadata.labels`.
+    /// `metadata.labels`, without `kubesup.dev/role`, which kubesup writes itself.
     pub labels: BTreeMap<String, String>,
     /// `metadata.annotations`, without `kubectl.kubernetes.io/last-applied-configuration`.
     pub annotations: BTreeMap<String, String>,
@@ -74,6 +74,9 @@ pub struct Quantities {
 /// The annotation in which `kubectl apply` keeps the whole manifest: long, and of no use to anybody here.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// The label that says who leads (`lifecycle::election::role`).
+pub(super) const ROLE: &str = "kubesup.dev/role";
+
 impl OwnPod {
     /// Takes what matters from the API's object. The error names what to add to the manifest.
     pub fn from_api(pod: &Pod, identity: &Identity) -> Result<OwnPod, String> {
@@ -82,6 +85,8 @@ impl OwnPod {
         let name = pod.metadata.name.clone().unwrap_or_default();
         let mut annotations = pod.metadata.annotations.clone().unwrap_or_default();
         annotations.remove(LAST_APPLIED);
+        let mut labels = pod.metadata.labels.clone().unwrap_or_default();
+        labels.remove(ROLE);
         let ips: Vec<String> = status
             .and_then(|status| status.pod_ips.as_ref())
             .map(|ips| ips.iter().map(|ip| ip.ip.clone()).collect())
@@ -109,7 +114,7 @@ impl OwnPod {
             node_name: spec
                 .and_then(|spec| spec.node_name.clone())
                 .unwrap_or_default(),
-            labels: pod.metadata.labels.clone().unwrap_or_default(),
+            labels,
             annotations,
             grace_seconds: pod
                 .metadata
@@ -131,21 +136,20 @@ impl OwnPod {
 pub const DEFAULT_GRACE_SECONDS: i64 = 30;
 
 fn container(pod: &Pod, identity: &Identity) -> Result<Container, String> {
-    let containers = pod
-        .spec
-        .as_ref()
-        .map(|spec| spec.containers.as_slice())
-        .unwrap_or_default();
+    let spec = pod.spec.as_ref();
+    let containers = spec.map(|spec| spec.containers.as_slice());
+    let containers = containers.unwrap_or_default();
+    // Who is one of these knows it: the only container is never taken for one.
+    let init = spec.and_then(|spec| spec.init_containers.as_deref());
+    let all = || containers.iter().chain(init.unwrap_or_default());
     let names = || {
-        containers
-            .iter()
+        all()
             .map(|container| container.name.as_str())
             .collect::<Vec<_>>()
             .join(", ")
     };
     let found = match (&identity.container, containers) {
-        (Some(name), _) => containers
-            .iter()
+        (Some(name), _) => all()
             .find(|container| container.name == *name)
             .ok_or_else(|| {
                 format!(
@@ -161,11 +165,11 @@ fn container(pod: &Pod, identity: &Identity) -> Result<Container, String> {
             ));
         }
     };
-    let status = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.container_statuses.as_ref())
-        .and_then(|statuses| statuses.iter().find(|status| status.name == found.name));
+    let status = pod.status.as_ref().and_then(|status| {
+        let statuses = [&status.container_statuses, &status.init_container_statuses];
+        let mut statuses = statuses.into_iter().flatten().flatten();
+        statuses.find(|status| status.name == found.name)
+    });
     Ok(Container {
         name: found.name.clone(),
         ports: ports(found),
@@ -391,6 +395,28 @@ mod tests {
             OwnPod::from_api(&pod, &told).map(|own| own.container.name),
             Ok("b".to_owned())
         );
+    }
+
+    #[test]
+    fn an_init_container_is_the_own_one_when_it_is_told_and_never_by_chance() {
+        let pod = pod(json!({
+            "metadata": {"name": "demo-0"},
+            "spec": {"initContainers": [{"name": "setup"}], "containers": [{"name": "demo"}]},
+            "status": {"initContainerStatuses": [{"name": "setup", "image": "", "imageID": "", "ready": false,
+                "restartCount": 0, "stopSignal": "SIGINT"}]},
+        }));
+        let own = |container: Option<&str>| {
+            let identity = Identity {
+                container: container.map(ToOwned::to_owned),
+                ..identity()
+            };
+            OwnPod::from_api(&pod, &identity).map(|own| own.container)
+        };
+        let setup = own(Some("setup")).expect("a container");
+        assert_eq!(setup.stop_signal.as_deref(), Some("SIGINT"));
+        assert_eq!(own(None).map(|own| own.name), Ok("demo".to_owned()));
+        let error = own(Some("proxy")).expect_err("there is none");
+        assert!(error.contains("which has demo, setup"), "{error}");
     }
 
     #[test]

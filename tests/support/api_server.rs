@@ -15,8 +15,11 @@ use std::time::Duration;
 use kube::Client;
 use kubesup::cluster::client::{self, Connection};
 use kubesup::cluster::patience::Patience;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::kubesup::http_post;
 use super::{block_on, wait_for};
 
 /// A user of the API server, by its token.
@@ -54,17 +57,19 @@ pub struct ApiServer {
 /// A program that ends with the test process.
 struct Guarded {
     shell: Child,
+    pid_file: PathBuf,
 }
 
 impl Guarded {
     fn start(program: &Path, arguments: &[String], log: &Path) -> Guarded {
+        let pid_file = log.with_extension("pid");
         let log = File::create(log).expect("a log file");
         let shell = Command::new("/bin/sh")
             .args([
                 "-c",
-                r#""$@" & pid=$!; cat >/dev/null; kill -9 $pid; wait"#,
-                "guard",
+                r#""$@" & pid=$!; echo $pid >"$0"; cat >/dev/null; kill -9 $pid; wait"#,
             ])
+            .arg(&pid_file)
             .arg(program)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -72,7 +77,13 @@ impl Guarded {
             .stderr(log)
             .spawn()
             .expect("a shell");
-        Guarded { shell }
+        Guarded { shell, pid_file }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = fs::read_to_string(&self.pid_file).expect("a pid file");
+        let pid = pid.trim().parse().ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a pid"), signal).expect("it runs");
     }
 }
 
@@ -162,6 +173,36 @@ impl ApiServer {
         drop(self.program.lock().expect("no panic").take());
     }
 
+    /// Stops the API server where it is: connections stay, and nobody answers.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a paused one go on.
+    pub fn unpause(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let program = self.program.lock().expect("no panic");
+        program.as_ref().expect("an API server").signal(signal);
+    }
+
+    /// Has etcd forget everything but what is there now.
+    pub fn compact(&self) {
+        let ask = |path: &str, body: Value| -> Value {
+            let address = format!("127.0.0.1:{}", self.etcd_port);
+            let (code, text) = http_post(&address, path, &body.to_string()).expect("an answer");
+            assert_eq!(code, 200, "{path}: {text}");
+            serde_json::from_str(&text).expect("JSON")
+        };
+        // "AA==" is the key of one zero byte.
+        let now = ask("/v3/kv/range", json!({"key": "AA=="}));
+        let revision = &now["header"]["revision"];
+        let compacted = json!({"revision": revision, "physical": true});
+        ask("/v3/kv/compaction", compacted);
+    }
+
     /// Starts it again, on the same port, and waits until it is ready.
     pub fn resume(&self) {
         let folder = self.folder.path();
@@ -228,16 +269,25 @@ impl ApiServer {
 
     /// A kubeconfig file for a user.
     pub fn kubeconfig(&self, user: User) -> PathBuf {
-        let path = self.folder.path().join(format!("kubeconfig-{user:?}"));
+        let credentials = format!("token: {}", user.token());
+        self.write_kubeconfig(&format!("{user:?}"), &credentials)
+    }
+
+    /// One whose token is in a file, as in a Pod.
+    pub fn kubeconfig_with_token_file(&self, name: &str, token: &Path) -> PathBuf {
+        self.write_kubeconfig(name, &format!("tokenFile: '{}'", token.display()))
+    }
+
+    fn write_kubeconfig(&self, name: &str, credentials: &str) -> PathBuf {
+        let path = self.folder.path().join(format!("kubeconfig-{name}"));
         let authority = self.folder.path().join("certificates/apiserver.crt");
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
              clusters: [{{name: test, cluster: {{server: 'https://127.0.0.1:{}', certificate-authority: '{}'}}}}]\n\
-             users: [{{name: test, user: {{token: {}}}}}]\n\
+             users: [{{name: test, user: {{{credentials}}}}}]\n\
              contexts: [{{name: test, context: {{cluster: test, user: test}}}}]\n",
             self.port,
             authority.display(),
-            user.token()
         );
         // Tests run at the same time: whoever reads sees a whole file.
         let part = tempfile::NamedTempFile::new_in(self.folder.path()).expect("a file");

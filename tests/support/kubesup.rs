@@ -381,11 +381,28 @@ pub fn http_get_as(address: &str, path: &str, accept: &str) -> std::io::Result<(
     http_send(address, "GET", path, accept.as_bytes())
 }
 
+/// Sends a body, wanting JSON.
+pub fn http_post(address: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
+    let length = body.len();
+    let rest = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+    http_exchange(address, "POST", path, rest.as_bytes(), body)
+}
+
 fn http_send(
     address: &str,
     method: &str,
     path: &str,
     headers: &[u8],
+) -> std::io::Result<(u16, String)> {
+    http_exchange(address, method, path, headers, "")
+}
+
+fn http_exchange(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[u8],
+    body: &str,
 ) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -393,6 +410,7 @@ fn http_send(
         format!("{method} {path} HTTP/1.1\r\nHost: kubesup\r\nConnection: close\r\n").into_bytes();
     head.extend_from_slice(headers);
     head.extend_from_slice(b"\r\n");
+    head.extend_from_slice(body.as_bytes());
     stream.write_all(&head)?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;

@@ -19,7 +19,8 @@ use crate::world::WatchKey;
 
 fn change(history: &mut History, key: &str) {
     let attempt = Attempt {
-        cause: "the view changed",
+        cause: "the view changed".to_owned(),
+        lead: None,
         differences: vec![Difference {
             object: "ConfigMap shop/demo".to_owned(),
             key: Some(key.to_owned()),
@@ -109,7 +110,7 @@ async fn the_history_has_the_newest_change_first_with_all_keys() {
         json!({
             "id": 2, "revision": 2, "at": 1_700_000_000, "cause": "the view changed",
             "changed": [{"object": "ConfigMap shop/demo", "key": "b", "change": "changed"}],
-            "files": ["config/app.conf"],
+            "files": ["config/app.conf"], "lead": null,
             "decision": "render_only", "reason": null, "hooks": [],
             "result": {"state": "applied", "problems": []},
         })

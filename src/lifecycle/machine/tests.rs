@@ -1080,8 +1080,17 @@ impl Witness {
     }
 }
 
+/// Histories that are tried, more of them with `KUBESUP_SOAK`.
+fn histories() -> u32 {
+    if std::env::var_os("KUBESUP_SOAK").is_some() {
+        200_000
+    } else {
+        1_000
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(histories()))]
     #[test]
     fn there_is_one_main_process_and_every_stop_comes_to_an_end(
         policy in a_policy(),
