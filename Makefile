@@ -10,10 +10,10 @@ static := RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$(cargo_h
 program := rustc --locked --target $(host) --bin kubesup
 packed := -- -C link-arg=-Wl,-z,pack-relative-relocs
 
-.PHONY: help demo build dist demo-program image test test-node soak lint format bench
+.PHONY: help demo build dist demo-program image test test-versions test-node test-node-rollout soak lint format bench
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## the demo, here, without a cluster
 	cargo run --locked -- run -f examples/demo
@@ -33,11 +33,22 @@ image: build demo-program ## OCI archives of kubesup and of the demo, and the SB
 test: ## every test; builds Kubernetes' control plane once, into a cache outside the checkout
 	@tests/kubernetes/toolchain.sh
 	KUBESUP_TEST_ASSETS="$$(tests/kubernetes/build.sh)" && export KUBESUP_TEST_ASSETS && \
-	KUBECTL="$$(tests/kubernetes/kubectl.sh)" && export KUBECTL && cargo test --locked
+	KUBECTL="$$(tests/kubernetes/kubectl.sh)" && export KUBECTL && HELM="$$(tests/kubernetes/helm.sh)" && export HELM && cargo test --locked
+
+test-versions: ## the tests against a real API server once with the oldest Kubernetes that is supported, once with the newest
+	@tests/kubernetes/toolchain.sh
+	unset KUBEBUILDER_ASSETS && KUBECTL="$$(tests/kubernetes/kubectl.sh)" && export KUBECTL && HELM="$$(tests/kubernetes/helm.sh)" && export HELM && for version in 1.34 ""; do \
+	  KUBESUP_TEST_ASSETS="$$(KUBESUP_TEST_KUBERNETES=$$version tests/kubernetes/build.sh)" && export KUBESUP_TEST_ASSETS && \
+	  "$$KUBESUP_TEST_ASSETS/kube-apiserver" --version && cargo test --locked --test capabilities || exit 1; \
+	done
 
 test-node: build demo-program ## the tests on a real node (containerd, kubelet, kube-proxy); root, installs with apt-get what is missing
 	@tests/kubernetes/toolchain.sh
 	tests/node/run.sh target/$(host)/release
+
+test-node-rollout: build demo-program ## ten rolling updates under load on the node, after a change of the drain
+	@tests/kubernetes/toolchain.sh
+	ROLLOUT_ALONE=1 tests/node/run.sh target/$(host)/release tests/node/rollout.sh 10
 
 soak: ## the long forms of the tests: ten minutes, hundreds of rounds, larger models
 	@tests/kubernetes/toolchain.sh

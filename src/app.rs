@@ -6,6 +6,7 @@ mod gateway;
 mod inspect;
 mod install;
 mod last_words;
+mod leader;
 mod offline;
 mod pkg_ident;
 mod render;
@@ -38,6 +39,7 @@ pub use config::config;
 pub use inspect::{check, rbac};
 pub use install::install;
 pub use last_words::{last_words, variable_name};
+pub use leader::leader;
 pub use render::render;
 use source::{Begin, Feeds, FileWatches, PackageSource, Source};
 
@@ -54,7 +56,7 @@ pub const EXIT_INTERNAL: i32 = 70;
 const OBSERVATIONS: usize = 256;
 
 /// What the process was started with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Surroundings {
     /// The environment, as far as it is UTF-8, without the gateway's token.
     pub environment: BTreeMap<String, String>,

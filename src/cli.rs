@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod config;
 mod habitat;
 mod install;
+pub mod leader;
 pub mod render;
 pub mod run;
 
@@ -25,6 +26,8 @@ pub enum Invocation {
     Rbac(Box<cluster::Arguments>),
     /// Print what it would do and what is wrong, and end.
     Check(Box<cluster::Arguments>),
+    /// Show who leads, or hand the lead over, and end.
+    Leader(Box<leader::Arguments>),
     /// Render into a directory and end.
     Render(Box<render::Arguments>),
     /// Copy kubesup into this directory and end.
@@ -49,6 +52,9 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, Vec<String>> {
             }
             Some(("render", matches)) => {
                 render::arguments(matches).map(|arguments| Invocation::Render(Box::new(arguments)))
+            }
+            Some(("leader", matches)) => {
+                leader::arguments(matches).map(|arguments| Invocation::Leader(Box::new(arguments)))
             }
             Some(("install", matches)) => Ok(Invocation::Install(install::directory(matches))),
             _ => Err(vec![
@@ -94,6 +100,7 @@ fn command() -> clap::Command {
         .subcommand(install::command())
         .subcommand(cluster::check())
         .subcommand(cluster::rbac())
+        .subcommand(leader::command())
 }
 
 /// clap reports the first unknown flag only; here all are found, with suggestions, and left out of the rest.
@@ -101,9 +108,13 @@ fn without_unknown_flags(
     command: &clap::Command,
     arguments: &[OsString],
 ) -> (Vec<OsString>, Vec<String>) {
-    let subcommand = arguments
-        .get(1)
-        .and_then(|name| command.find_subcommand(name));
+    let mut subcommand = None;
+    for name in arguments.iter().skip(1) {
+        let Some(found) = subcommand.unwrap_or(command).find_subcommand(name) else {
+            break;
+        };
+        subcommand = Some(found);
+    }
     let flags = subcommand
         .into_iter()
         .flat_map(clap::Command::get_arguments)

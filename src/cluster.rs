@@ -24,6 +24,7 @@ mod resolver;
 #[cfg(test)]
 mod scripted;
 mod target;
+pub mod transfer;
 mod transport;
 mod trouble;
 pub mod watch;

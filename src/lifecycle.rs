@@ -133,6 +133,8 @@ pub enum Event {
         /// The signal.
         signal: i32,
     },
+    /// A stop signal has come and waits for the lead to be handed over: the grace period runs.
+    StopHeld,
     /// The own Pod is being deleted: nothing is restarted any more, and the grace period runs.
     Deleted {
         /// How much of it there is, counted from now.

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Install(directory)) => ("install", app::install(&directory).map(|_| 0)),
         Ok(Invocation::Rbac(arguments)) => ("rbac", inspect(app::rbac, *arguments)),
         Ok(Invocation::Check(arguments)) => ("check", inspect(app::check, *arguments)),
+        Ok(Invocation::Leader(arguments)) => ("leader", inspect(app::leader, *arguments)),
         Err(problems) => {
             let command = arguments.get(1).and_then(|command| command.to_str());
             (
@@ -95,9 +96,9 @@ fn run(arguments: cli::run::Arguments) -> Result<i32, StartError> {
 }
 
 /// Runs a command that may have to ask an API server.
-fn inspect<F: Future<Output = Result<i32, StartError>>>(
-    command: fn(cli::cluster::Arguments, Surroundings) -> F,
-    arguments: cli::cluster::Arguments,
+fn inspect<A, F: Future<Output = Result<i32, StartError>>>(
+    command: fn(A, Surroundings) -> F,
+    arguments: A,
 ) -> Result<i32, StartError> {
     let surroundings = surroundings();
     start_log(&surroundings);

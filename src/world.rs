@@ -229,6 +229,13 @@ pub struct Election {
     pub leader: Option<Leader>,
 }
 
+impl Election {
+    /// The own member leads.
+    pub fn is_led_by_me(&self) -> bool {
+        self.leader.as_ref().is_some_and(|leader| leader.is_me)
+    }
+}
+
 /// Where an election is, in Habitat's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub enum Progress {

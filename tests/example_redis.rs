@@ -15,6 +15,9 @@ use group::{Group, MEMBERS, address};
 /// Longer than a lease, an election, a start and a full synchronisation on a loaded machine.
 const FAILOVER: Duration = Duration::from_secs(40);
 
+/// Sorts that take a replica some 300 ms.
+const WORK: usize = 50;
+
 /// What becomes of a killed leader.
 #[derive(Debug, Clone, Copy)]
 enum Back {
@@ -215,12 +218,12 @@ fn a_leader_that_is_stopped_loses_nothing_acknowledged_and_a_setting_is_changed_
             let pids: Vec<_> = (0..MEMBERS).map(|number| group.pid(number)).collect();
             group
                 .namespace
-                .config_map("redis-config", json!({"maxmemory": "32mb"}));
+                .config_map("redis-config", json!({"maxmemory": "256mb"}));
             for number in 0..MEMBERS {
                 let _changed = wait_until(
                     "the new maxmemory",
                     || Redis::once(number, &["CONFIG", "GET", "maxmemory"]),
-                    |answer| *answer == Ok("maxmemory 33554432".to_owned()),
+                    |answer| *answer == Ok("maxmemory 268435456".to_owned()),
                 );
             }
 
@@ -229,7 +232,37 @@ fn a_leader_that_is_stopped_loses_nothing_acknowledged_and_a_setting_is_changed_
             // One replica has not everything: it is not the one that is waited for, and not the next to lead.
             let lags = group.cut_off(leader);
             writer.wait_for_more(50, FAILOVER);
-            assert_eq!(group.stop(leader), 0, "in order");
+            // The other one is slow: what was acknowledged last comes after work that takes it a while.
+            let [one, other] = group.others(leader);
+            let slow = group.pause(if one == lags { other } else { one });
+            let mut redis = Redis::connect(leader).expect("the leader");
+            let numbers: Vec<_> = (0..20_000)
+                .map(|number| (number * 7919 % 20_000).to_string())
+                .collect();
+            let list = ["RPUSH", "list"]
+                .into_iter()
+                .chain(numbers.iter().map(String::as_str));
+            redis.ask(&list.collect::<Vec<_>>()).expect("a list");
+            for _ in 0..WORK {
+                redis
+                    .ask(&["SORT", "list", "STORE", "sorted"])
+                    .expect("sorted");
+            }
+            let last = 1_000_000;
+            assert_eq!(
+                redis.ask(&["SET", &last.to_string(), "last"]).as_deref(),
+                Ok("OK")
+            );
+            let no_more_writes = || {
+                wait_until(
+                    "it takes no more writes",
+                    || Redis::writes_now(leader),
+                    |writes| !writes,
+                );
+                slow.resume();
+            };
+            group.terminates(leader);
+            assert_eq!(group.stop(leader, no_more_writes), 0, "in order");
             group.wait_another_leads(leader, FAILOVER);
             writer.wait_for_more(50, FAILOVER);
             group.begin(leader);
@@ -237,21 +270,21 @@ fn a_leader_that_is_stopped_loses_nothing_acknowledged_and_a_setting_is_changed_
 
             let written = writer.stop();
             assert_all_have(&group, &written.acknowledged);
+            assert_all_have(&group, &[last]);
             assert_ne!(leads, leader);
             assert_ne!(leads, lags);
-            for number in (0..MEMBERS).filter(|number| *number != leader) {
-                assert_eq!(
-                    group.pid(number),
-                    pids[usize::from(number)],
-                    "promoted, reconfigured, never restarted"
-                );
-            }
+            let pid = pids[usize::from(leads)];
+            assert_eq!(
+                group.pid(leads),
+                pid,
+                "promoted, reconfigured, never restarted"
+            );
             assert_eq!(
                 wait_for("maxmemory", FAILOVER, || Redis::once(
                     leader,
                     &["CONFIG", "GET", "maxmemory"]
                 )),
-                "maxmemory 33554432",
+                "maxmemory 268435456",
                 "{} has it from its file",
                 address(leader)
             );

@@ -36,6 +36,7 @@ mod image;
 mod install;
 mod kustomize;
 mod leader;
+mod leader_command;
 mod lease;
 mod local_mode;
 mod manifests;

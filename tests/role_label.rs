@@ -5,84 +5,13 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
 
-use crate::support::api_server::ApiServer;
-use crate::support::kubesup::Kubesup;
-use crate::support::namespace::{Namespace, SERVICE};
-use crate::support::package::Folder;
+use crate::support::namespace::Namespace;
+use crate::support::pair::{member, package, pair, says};
 use crate::support::{block_on, wait_until};
 
-const LEASE: &str = "kubesup.demo.default";
 const ROLE: &str = "kubesup.dev/role";
 const TERM: i32 = 15;
 const KILL: i32 = 9;
-
-/// Whether kubesup may patch Pods.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Right {
-    Granted,
-    Missing,
-}
-
-fn group(right: Right) -> Namespace<'static> {
-    let namespace = Namespace::new(ApiServer::shared());
-    let mut rules = vec![
-        json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}),
-        json!({"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]}),
-        json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [LEASE], "verbs": ["list", "watch", "update"]}),
-    ];
-    if right == Right::Granted {
-        rules.push(json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}));
-    }
-    namespace.role(json!(rules));
-    namespace.endpoints(&[]);
-    namespace.put::<Lease>(json!({"metadata": {"name": LEASE}}));
-    for number in 0..2 {
-        pod(&namespace, number);
-    }
-    namespace
-}
-
-fn pod(namespace: &Namespace<'_>, number: u8) {
-    let name = format!("demo-{number}");
-    let annotations = json!({
-        "kubesup.dev/topology": "leader",
-        "kubesup.dev/role-label": "true",
-        "kubesup.dev/lease-duration": "3s",
-        "kubesup.dev/renew-deadline": "1500ms",
-        "kubesup.dev/renew-period": "500ms",
-        "kubesup.dev/retry-period": "300ms",
-        "kubesup.dev/demotion-timeout": "1s",
-        "kubesup.dev/margin": "200ms",
-    });
-    namespace.put::<Pod>(json!({
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "demo"}, "annotations": annotations},
-        "spec": {"hostname": name, "subdomain": SERVICE, "containers": [{"name": "demo", "image": "demo"}]},
-    }));
-    let ip = format!("10.1.0.{}", number + 1);
-    let status = Patch::Merge(json!({"status": {"podIP": ip, "podIPs": [{"ip": ip}]}}));
-    let pods = namespace.api::<Pod>();
-    block_on(pods.patch_status(&name, &PatchParams::default(), &status)).expect("a status");
-}
-
-fn package() -> Folder {
-    let package = Folder::new();
-    package
-        .write("config/role", "{{kube.leader.is_me}}")
-        .write("hooks/run", "#!/bin/sh\nexec sleep 60\n")
-        .write("hooks/reconfigure", "#!/bin/sh\n");
-    package
-}
-
-fn member(namespace: &Namespace<'_>, package: &Folder, number: u8) -> Kubesup {
-    let kubesup = namespace
-        .kubesup()
-        .env("POD_NAME", &format!("demo-{number}"));
-    kubesup.package(package.path()).start()
-}
-
-fn says(kubesup: &Kubesup, text: &str) {
-    wait_until(text, || kubesup.log(), |log| log.contains(text));
-}
 
 fn wait_labels(namespace: &Namespace<'_>, wanted: [Option<&str>; 2]) {
     let labels = || {
@@ -146,6 +75,22 @@ where
 fn version(namespace: &Namespace<'_>) -> String {
     let pods = block_on(namespace.api::<Pod>().list(&ListParams::default())).expect("Pods");
     pods.metadata.resource_version.expect("a version")
+}
+
+/// Whether kubesup may patch Pods.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Right {
+    Granted,
+    Missing,
+}
+
+fn group(right: Right) -> Namespace<'static> {
+    let patch = json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]});
+    let rules = match right {
+        Right::Granted => vec![patch],
+        Right::Missing => vec![],
+    };
+    pair(&rules, &json!({"kubesup.dev/role-label": "true"}))
 }
 
 #[test]

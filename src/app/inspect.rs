@@ -19,14 +19,14 @@ use crate::rbac::{self, Rule, Subject};
 use crate::world::Identity;
 
 /// What was gathered.
-struct Inspected {
+pub(super) struct Inspected {
     identity: Identity,
-    namespace: String,
-    resolved: Resolved,
-    from: From,
+    pub(super) namespace: String,
+    pub(super) resolved: Resolved,
+    pub(super) from: From,
 }
 
-enum From {
+pub(super) enum From {
     Cluster(kube::Client),
     Manifests(Box<Objects>),
 }
@@ -82,7 +82,7 @@ fn missing(lines: &[String]) -> Vec<Finding> {
     lines.iter().map(|line| check::unseen(line)).collect()
 }
 
-async fn inspect(
+pub(super) async fn inspect(
     arguments: &Arguments,
     surroundings: &Surroundings,
 ) -> Result<Inspected, StartError> {
@@ -234,7 +234,7 @@ fn report(
     Ok(if failed { EXIT_PROBLEMS } else { 0 })
 }
 
-fn print(text: &str) -> Result<(), StartError> {
+pub(super) fn print(text: &str) -> Result<(), StartError> {
     let mut stdout = std::io::stdout().lock();
     stdout
         .write_all(text.as_bytes())

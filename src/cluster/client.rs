@@ -110,6 +110,13 @@ pub struct Access {
     origin: String,
 }
 
+impl Access {
+    /// The namespace that is meant when none is named: the context's; `default` in a cluster.
+    pub fn namespace(&self) -> &str {
+        &self.config.default_namespace
+    }
+}
+
 /// Access from inside a Pod: the address from the environment (`KUBERNETES_SERVICE_HOST`, `KUBERNETES_SERVICE_PORT`),
 /// token and CA from `service_account` (see [`super::identity::SERVICE_ACCOUNT`]). Both files are read anew about once
 /// a minute, so that a rotated token or CA is used without a restart.

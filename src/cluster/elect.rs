@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::coordination::v1::Lease as ApiLease;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::client::Connection;
 use super::freshness::Freshness;
@@ -21,8 +21,8 @@ use super::lease::{self, Written};
 use super::watch::follow_lease;
 use crate::clock;
 use crate::lifecycle::election::{
-    Candidate, Election, Identity, Input, Label, Lease, Moment, Notice, Order, Outlook, Output,
-    Progress, Purpose, Sighting, Stand, Why, role,
+    Candidate, Election, Identity, Input, Label, Lease, Moment, Notice, Order, Outcome, Outlook,
+    Output, Progress, Purpose, Sighting, Stand, Why, role,
 };
 use crate::world::{self, Delta, Observation};
 
@@ -73,6 +73,7 @@ pub async fn run(
         labelled: stand.labelled,
         versions: Vec::new(),
         writing: None,
+        refusal: None,
         ended: None,
         channels,
     };
@@ -132,6 +133,8 @@ struct Task {
     /// The newest objects, to write over.
     versions: Vec<ApiLease>,
     writing: Option<BoxFuture<'static, (u64, Written)>>,
+    /// Why the last write failed: said once, and when it is over.
+    refusal: Option<String>,
     /// The last lead of ours that ended, and why.
     ended: Option<(u64, Why)>,
     channels: Channels,
@@ -191,8 +194,21 @@ impl Task {
 
     fn written(&mut self, id: u64, written: Written) {
         self.writing = None;
-        if let Some(error) = &written.error {
-            warn!(lease = %self.lease, %error, "the Lease is not written");
+        match (&written.error, &written.outcome) {
+            (Some(error), Outcome::Conflict) => debug!(%error, "somebody else wrote the Lease"),
+            (Some(error), _) => {
+                let refusal = lease::refusal(&self.namespace, &self.lease, error);
+                if self.refusal.as_ref() != Some(&refusal) {
+                    warn!(problem = refusal, %error, "the Lease is not written");
+                    self.refusal = Some(refusal);
+                }
+            }
+            (None, Outcome::Ok(_)) => {
+                if let Some(problem) = self.refusal.take() {
+                    info!(problem, "the Lease is written again");
+                }
+            }
+            (None, _) => {}
         }
         if let Some(lease) = written.lease {
             self.note(Some(lease));

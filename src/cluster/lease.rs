@@ -10,6 +10,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 
 use crate::lifecycle::election::{Outcome, Purpose, Record, Transfer, Write};
+use crate::rbac::LEASE_WRITES;
 
 /// The term that the holder has released.
 pub const RELEASED_TERM: &str = "kubesup.dev/released-term";
@@ -18,7 +19,7 @@ pub const BIDS: &str = "kubesup.dev/bids";
 /// `<term> [<pod>]`: the holder of the term is asked to give it up, to this Pod.
 pub const TRANSFER: &str = "kubesup.dev/transfer";
 
-/// The Lease of a group: `kubesup.<Service>.<group>`.
+/// The Lease of a group: `kubesup.<Service>.<group>`, as in `Settings::lease_name`.
 pub fn name(service: &str, group: &str) -> String {
     format!("kubesup.{service}.{group}")
 }
@@ -62,6 +63,12 @@ fn transfer(text: &str) -> Option<Transfer> {
     })
 }
 
+/// How a transfer is written.
+pub fn transfer_text(transfer: &Transfer) -> String {
+    let text = format!("{} {}", transfer.term, transfer.to);
+    text.trim().to_owned()
+}
+
 /// The object that a write asks for: the one that it is made over, or a new one, with what the record says.
 fn object(name: &str, over: Option<&Lease>, write: &Write) -> Lease {
     let record = &write.record;
@@ -77,14 +84,7 @@ fn object(name: &str, over: Option<&Lease>, write: &Write) -> Lease {
     let bids = &record.bids;
     set(BIDS, (!bids.bids.is_empty()).then(|| bids.to_string()));
     let transfer = record.transfer.as_ref();
-    set(
-        TRANSFER,
-        transfer.map(|transfer| {
-            format!("{} {}", transfer.term, transfer.to)
-                .trim()
-                .to_owned()
-        }),
-    );
+    set(TRANSFER, transfer.map(transfer_text));
     let spec = lease.spec.get_or_insert_default();
     if write.purpose == Purpose::Bid {
         // A bid is no sign of life of the holder: it changes nothing else.
@@ -167,6 +167,19 @@ pub async fn write(
             error: None,
         },
     }
+}
+
+/// Why the Lease is not written, and what to do: `cannot write Lease: shop/x: 403 forbidden; grant update on …`.
+pub fn refusal(namespace: &str, name: &str, error: &kube::Error) -> String {
+    let why = match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            let (verbs, resource) = (LEASE_WRITES.verbs.join(" and "), LEASE_WRITES.qualified());
+            format!("403 forbidden; grant {verbs} on {resource} (manifests/leader/role.yaml)")
+        }
+        kube::Error::Api(status) => format!("{} {}", status.code, status.message.trim()),
+        other => other.to_string(),
+    };
+    format!("cannot write Lease: {namespace}/{name}: {why}")
 }
 
 /// Another version, one that exists already, and none at all are the same to the election: the watch will tell.

@@ -76,6 +76,11 @@ impl Target {
         matches!(self.key, WatchKey::Secret { .. })
     }
 
+    /// The Lease of a group.
+    pub(super) fn is_lease(&self) -> bool {
+        matches!(self.key, WatchKey::Lease { .. })
+    }
+
     /// What it must be allowed to do.
     pub(super) fn right(&self) -> Right {
         match self.key {

@@ -30,6 +30,7 @@ pub mod role;
 mod sight;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 
 use std::fmt;
 use std::time::Duration;

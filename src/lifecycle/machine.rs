@@ -46,6 +46,8 @@ pub struct Lifecycle {
     stop: Option<Stop>,
     /// The grace period's end, from the first sight of the deletion; also says that nothing is restarted any more.
     deleted: Option<Duration>,
+    /// When a stop signal came that was held.
+    held_since: Option<Duration>,
     pid_since: u64,
     last_process: Option<LastProcess>,
     last_end: Option<Arc<Ended>>,
@@ -119,6 +121,7 @@ impl Lifecycle {
             health: Health::Unknown,
             stop: None,
             deleted: None,
+            held_since: None,
             pid_since: 0,
             last_process: None,
             last_end: None,
@@ -174,7 +177,9 @@ impl Lifecycle {
             .filter(|job| !job.killed)
             .filter_map(|job| job.kill_at);
         // What waits for the end of its predecessor needs no clock.
-        let free = |job: Job, at: Option<Duration>| at.filter(|_| !self.jobs.contains_key(&job));
+        let free = |job: Job, at: Option<Duration>| {
+            at.filter(|_| !self.jobs.contains_key(&job) && !self.is_held_by_demotion())
+        };
         let running = match self.stage {
             Stage::Running => [
                 self.restart_due
@@ -214,6 +219,7 @@ impl Lifecycle {
             Event::Swept => self.on_swept(now, &mut commands),
             Event::Stop { signal } => self.on_stop(signal, now, &mut commands),
             Event::Deleted { grace } => self.deleted = self.deleted.or(Some(now.mono + grace)),
+            Event::StopHeld => drop(self.held_since.get_or_insert(now.mono)),
             Event::Tick => {}
         }
         self.on_time(now, &mut commands);
@@ -228,7 +234,8 @@ impl Lifecycle {
         commands: &mut Vec<Command>,
     ) {
         self.members = members.max(1);
-        self.demoting = false;
+        // A demotion that is under way stays one.
+        self.demoting &= !self.has_taken_over();
         if self.rendered.as_ref() == Some(&files) {
             return;
         }

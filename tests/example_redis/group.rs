@@ -95,7 +95,7 @@ fn labels() -> String {
 }
 
 impl Group {
-    /// All three, with short times: a lease of 4 s.
+    /// All three, with short times: a lease of 5 s.
     pub fn start() -> Group {
         let namespace = Namespace::new(ApiServer::shared());
         // Exactly what the example grants.
@@ -112,7 +112,6 @@ impl Group {
         for number in 0..MEMBERS {
             group.pod(number);
         }
-        group.endpoints();
         for number in 0..MEMBERS {
             group.begin(number);
         }
@@ -125,11 +124,11 @@ impl Group {
         let mut metadata = template["metadata"].clone();
         metadata["name"] = json!(name(number));
         for (setting, time) in [
-            ("lease-duration", "4s"),
+            ("lease-duration", "5s"),
             ("renew-deadline", "1500ms"),
             ("renew-period", "500ms"),
             ("retry-period", "300ms"),
-            ("demotion-timeout", "2s"),
+            ("demotion-timeout", "3s"),
             ("margin", "200ms"),
         ] {
             metadata["annotations"][format!("kubesup.dev/{setting}")] = json!(time);
@@ -160,10 +159,20 @@ impl Group {
     }
 
     fn endpoints(&self) {
+        self.put_endpoints(None);
+    }
+
+    /// The Pod's deletion, as the endpoints show it.
+    pub fn terminates(&self, number: u8) {
+        self.put_endpoints(Some(number));
+    }
+
+    fn put_endpoints(&self, terminating: Option<u8>) {
         let endpoint = |number: u8| {
             let pod = block_on(self.namespace.api::<Pod>().get(&name(number))).expect("the Pod");
             json!({
-                "addresses": [address(number)], "hostname": name(number), "conditions": {"ready": true},
+                "addresses": [address(number)], "hostname": name(number),
+                "conditions": {"ready": true, "terminating": terminating == Some(number)},
                 "targetRef": {"kind": "Pod", "name": name(number), "uid": pod.metadata.uid},
             })
         };
@@ -189,6 +198,7 @@ impl Group {
 
     /// Starts the container of a Pod.
     pub fn begin(&mut self, number: u8) {
+        self.endpoints();
         let member = &mut self.members[usize::from(number)];
         let Some(Member::Down(volume)) = member.take() else {
             panic!("redis-{number} runs");
@@ -252,10 +262,19 @@ impl Group {
         rustix::process::kill_process(redis, Signal::KILL).expect("Redis runs");
     }
 
-    /// The Pod is deleted in order; the exit code.
-    pub fn stop(&mut self, number: u8) -> i32 {
+    /// Its Redis stands still.
+    pub fn pause(&self, number: u8) -> Paused {
+        let redis = self.pid(number).and_then(Pid::from_raw);
+        let redis = redis.expect("Redis runs");
+        rustix::process::kill_process(redis, Signal::STOP).expect("Redis runs");
+        Paused(redis)
+    }
+
+    /// The Pod is deleted in order, and something happens right after the signal; the exit code.
+    pub fn stop(&mut self, number: u8, meanwhile: impl FnOnce()) -> i32 {
         self.end(number, |kubesup| {
             kubesup.signal(TERM);
+            meanwhile();
             kubesup.wait_exit()
         })
     }
@@ -264,7 +283,6 @@ impl Group {
     pub fn replace_pod(&mut self, number: u8) {
         self.namespace.delete::<Pod>(&name(number));
         self.pod(number);
-        self.endpoints();
         let volume = tempfile::tempdir().expect("a volume");
         self.members[usize::from(number)] = Some(Member::Down(volume));
     }
@@ -346,6 +364,15 @@ impl Group {
             }
         }
         Lines(text)
+    }
+}
+
+/// A Redis that stands still.
+pub struct Paused(Pid);
+
+impl Paused {
+    pub fn resume(&self) {
+        rustix::process::kill_process(self.0, Signal::CONT).expect("Redis runs");
     }
 }
 

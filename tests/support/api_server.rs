@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::kubesup::http_post;
-use super::{block_on, wait_for};
+use super::{audit, block_on, wait_for};
 
 /// A user of the API server, by its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum User {
     Admin,
     /// May do what a test's Role grants.
     Kubesup,
+    /// Another kubesup, whose rights and requests a test wants to tell from the first one's.
+    Second,
 }
 
 impl User {
@@ -36,12 +38,19 @@ impl User {
         match self {
             User::Admin => "admin-token",
             User::Kubesup => "kubesup-token",
+            User::Second => "second-token",
+        }
+    }
+
+    /// The name that Roles are bound to.
+    pub fn name(self) -> &'static str {
+        match self {
+            User::Admin => "admin",
+            User::Kubesup => "kubesup",
+            User::Second => "kubesup-second",
         }
     }
 }
-
-/// The name that Roles are bound to.
-pub const KUBESUP_USER: &str = "kubesup";
 
 /// One control plane: enough of it to create and watch objects.
 pub struct ApiServer {
@@ -132,12 +141,18 @@ impl ApiServer {
     pub fn start() -> ApiServer {
         let assets = assets().to_owned();
         let folder = tempfile::tempdir().expect("a folder");
-        let tokens = format!(
-            "{},admin,admin,system:masters\n{},{KUBESUP_USER},{KUBESUP_USER}\n",
-            User::Admin.token(),
-            User::Kubesup.token()
-        );
+        let line = |user: User, group: &str| {
+            let name = user.name();
+            format!("{},{name},{name}{group}\n", user.token())
+        };
+        let tokens = [
+            line(User::Admin, ",system:masters"),
+            line(User::Kubesup, ""),
+            line(User::Second, ""),
+        ]
+        .concat();
         fs::write(folder.path().join("tokens.csv"), tokens).expect("a file");
+        fs::write(folder.path().join("audit.yaml"), audit::policy()).expect("a file");
         let (etcd_port, peer_port) = (free_port(), free_port());
         let client_url = format!("http://127.0.0.1:{etcd_port}");
         let peer_url = format!("http://127.0.0.1:{peer_port}");
@@ -224,6 +239,11 @@ impl ApiServer {
             // There is no controller that makes ServiceAccounts.
             "--disable-admission-plugins=ServiceAccount".to_owned(),
             "--shutdown-delay-duration=0s".to_owned(),
+            format!(
+                "--audit-policy-file={}",
+                folder.join("audit.yaml").display()
+            ),
+            format!("--audit-log-path={}", self.audit_log().display()),
         ];
         let log = folder.join("kube-apiserver.log");
         let started = Guarded::start(&self.assets.join("kube-apiserver"), &arguments, &log);
@@ -251,6 +271,11 @@ impl ApiServer {
             let ready = version.and_then(|_| self.is_ready());
             ready.map_err(|error| format!("{error}\n{}", tail()))
         });
+    }
+
+    /// What kubesups have asked for; see [`audit`].
+    pub fn audit_log(&self) -> PathBuf {
+        self.folder.path().join("audit.log")
     }
 
     fn is_ready(&self) -> Result<(), String> {

@@ -235,7 +235,9 @@ impl Lifecycle {
 
     pub(super) fn on_stop(&mut self, signal: i32, now: Now, commands: &mut Vec<Command>) {
         let again = self.stop.is_some();
-        let deadline = stop::deadline(now.mono, self.deleted, self.policy.grace);
+        // The kubelet counts from the signal, whatever it waited for here.
+        let since = self.held_since.unwrap_or(now.mono);
+        let deadline = stop::deadline(since, self.deleted, self.policy.grace);
         let stop = *self.stop.get_or_insert(Stop { signal, deadline });
         match self.stage {
             Stage::Waiting | Stage::BackingOff { .. } => {
