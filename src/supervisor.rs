@@ -311,6 +311,7 @@ impl Supervisor {
             Signal::Hangup => {
                 info!("HUP: rendering anew");
                 self.accepted.forget_files();
+                self.local.read_again();
                 self.render();
             }
             Signal::Stop(signal) if self.rewritten(signal) == Rewritten::Dropped => {

@@ -1,11 +1,12 @@
 //! Owns one text file that may come, change and go, such as a mounted `user.toml`. Never parses it.
 //!
 //! Its directory is watched, so that a swap of `..data` in a mounted ConfigMap or Secret is seen. While there is no such
-//! directory it is looked for now and then: it may be made or mounted later.
+//! directory it is looked for, ever more seldom: it may be made later.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -44,7 +45,13 @@ pub struct WatchedFile {
     watching: Option<Watching>,
     /// When it is looked for next; kept, so that a wait that is given up again and again comes to its end.
     look_at: Option<Instant>,
+    /// Between two looks for a directory that is not there.
+    pause: Duration,
 }
+
+/// The pauses double from [`POLL_INTERVAL`] to this: most who have no such directory never get one, and an idle process
+/// sleeps.
+const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 
 impl WatchedFile {
     /// Watches from now on.
@@ -55,6 +62,7 @@ impl WatchedFile {
             directory,
             watching: None,
             look_at: None,
+            pause: POLL_INTERVAL,
         };
         file.look();
         file
@@ -80,22 +88,26 @@ impl WatchedFile {
             None => loop {
                 let at = *self
                     .look_at
-                    .get_or_insert_with(|| Instant::now() + POLL_INTERVAL);
+                    .get_or_insert_with(|| Instant::now() + self.pause);
                 tokio::time::sleep_until(at).await;
                 self.look_at = None;
                 self.look();
                 if self.watching.is_some() {
                     return;
                 }
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             },
         }
     }
 
     /// Begins to watch a directory that is there, and lets go of one that is gone.
-    fn look(&mut self) {
+    pub fn look(&mut self) {
         match (self.directory.is_dir(), &self.watching) {
             (true, None) => self.watching = Some(Watching::start(vec![self.directory.clone()])),
-            (false, Some(_)) => self.watching = None,
+            (false, Some(_)) => {
+                self.watching = None;
+                self.pause = POLL_INTERVAL;
+            }
             _ => {}
         }
     }
@@ -133,7 +145,6 @@ fn is_absence(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
-    use std::time::Duration;
 
     use tokio::time::timeout;
 
@@ -183,6 +194,27 @@ mod tests {
             {}
         });
         assert!(seen.await.is_ok(), "the directory was not seen");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_that_does_not_come_is_looked_for_ever_more_seldom() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("config");
+        let mut file = WatchedFile::start(directory.join("user.toml"));
+        assert!(
+            timeout(Duration::from_secs(3600), file.changed())
+                .await
+                .is_err()
+        );
+        assert_eq!(file.pause, LONGEST_PAUSE);
+        fs::create_dir(&directory).unwrap();
+        assert!(timeout(LONGEST_PAUSE, file.changed()).await.is_ok());
+        // At once for whoever asks.
+        let other = folder.path().join("other");
+        let mut file = WatchedFile::start(other.join("user.toml"));
+        fs::create_dir(&other).unwrap();
+        file.look();
+        assert!(file.watching.is_some());
     }
 
     #[tokio::test]

@@ -111,7 +111,7 @@ impl Watching {
             biased;
             () = enough.cancelled() => {
                 self.mode = Mode::Over;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             () = self.next_change() => {}
         }

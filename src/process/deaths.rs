@@ -90,13 +90,14 @@ struct Pace {
 }
 
 /// Two that are closer than this, beside the rest that was taken between them, are close.
-const CLOSE: Duration = Duration::from_millis(10);
+const CLOSE: Duration = Duration::from_millis(20);
 /// So many in a row are a storm.
 const STORM: u32 = 8;
 /// The rests of a storm double from this on …
 const SHORTEST: Duration = Duration::from_millis(5);
-/// … up to this: a look costs as much as some deaths, and what has ended keeps its place in the table of processes meanwhile.
-const LONGEST: Duration = Duration::from_millis(20);
+/// … up to this: a look costs as much as some deaths, on a busy machine deaths come slowly, and what has ended keeps its place
+/// in the table of processes meanwhile. The end of a main process is told by a descriptor of its own and waits for nothing.
+const LONGEST: Duration = Duration::from_millis(80);
 
 impl Pace {
     /// How long not to look after news that came now; `None` but in a storm.
@@ -135,13 +136,15 @@ mod tests {
         assert_eq!(at(8), rest(5));
         assert_eq!(at(14), rest(10));
         assert_eq!(at(25), rest(20));
-        assert_eq!(at(46), rest(20));
+        assert_eq!(at(46), rest(40));
+        assert_eq!(at(87), rest(80));
+        assert_eq!(at(168), rest(80));
         assert_eq!(
-            at(75),
-            rest(20),
-            "less than a rest and 10 ms after the last"
+            at(267),
+            rest(80),
+            "less than a rest and 20 ms after the last"
         );
-        assert_eq!(at(105), None);
-        assert_eq!(at(106), None);
+        assert_eq!(at(367), None);
+        assert_eq!(at(368), None);
     }
 }

@@ -75,7 +75,7 @@ impl Processes {
             group: command.kill_group_on_exit,
         };
         self.table.borrow_mut().children.insert(spawned.pid, entry);
-        Ok(spawned.into_child(exit))
+        Ok(spawned.into_child(exit, self.clone()))
     }
 
     /// Reaps what has ended, at most 256 at once.
@@ -129,7 +129,7 @@ impl Processes {
     /// Reaps the children whose groups end with them. While one is a zombie, its pid, and so its group's id, cannot belong to
     /// anybody else: each is looked at, its group killed, and then it is reaped. There is one such child at most times, so
     /// that this costs a look a turn, and none for each orphan.
-    fn reap_leaders(&self) {
+    pub(super) fn reap_leaders(&self) {
         let table = self.table.borrow();
         let leaders = table.children.iter();
         let leaders: Vec<i32> = leaders

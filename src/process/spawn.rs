@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::oneshot;
 
 use super::format::Format;
 use super::output::{Copy, OutputMode, Outputs};
-use super::reaper::KillGroup;
+use super::reaper::{KillGroup, Processes};
 use super::tail::Tails;
 use super::terminal;
 use super::users::{self, Ids};
@@ -148,6 +149,10 @@ pub struct Child {
     exit: oneshot::Receiver<ExitStatus>,
     copying: Copying,
     tails: Tails,
+    /// Tells the end of a main process though CHLD is looked at only now and then in a storm of orphans; `None` for others,
+    /// and where the kernel has no such descriptor or a sandbox refuses it.
+    end: Option<Receiver>,
+    processes: Processes,
 }
 
 /// After the exit the pipes are read for at most this long: what the child wrote has arrived by then, and something in the
@@ -161,11 +166,28 @@ impl Child {
             mut exit,
             mut copying,
             tails,
+            end,
+            processes,
             ..
         } = self;
-        let (status, copied) = tokio::select! {
-            status = &mut exit => (status, false),
-            () = &mut copying => (exit.await, true),
+        let ended = async move {
+            match end {
+                Some(end) => drop(end.readable().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(ended);
+        let mut reaped = false;
+        let mut copied = false;
+        let status = loop {
+            tokio::select! {
+                status = &mut exit => break status,
+                () = &mut copying, if !copied => copied = true,
+                () = &mut ended, if !reaped => {
+                    reaped = true;
+                    processes.reap_leaders();
+                }
+            }
         };
         // Either all has been read soon, or somebody else holds the pipe.
         let rest = if copied || tokio::time::timeout(DRAIN, &mut copying).await.is_ok() {
@@ -189,20 +211,28 @@ pub(super) struct Spawned {
     pub(super) pid: i32,
     copying: Copying,
     tails: Tails,
+    end: Option<Receiver>,
 }
 
 impl Spawned {
-    pub(super) fn into_child(self, exit: oneshot::Receiver<ExitStatus>) -> Child {
+    pub(super) fn into_child(
+        self,
+        exit: oneshot::Receiver<ExitStatus>,
+        processes: Processes,
+    ) -> Child {
         let Spawned {
             pid,
             copying,
             tails,
+            end,
         } = self;
         Child {
             pid,
             exit,
             copying,
             tails,
+            end,
+            processes,
         }
     }
 }
@@ -255,11 +285,23 @@ pub(super) fn spawn(command: &Command, outputs: &Outputs) -> Result<Spawned, Spa
     if command.output == OutputMode::Terminal {
         terminal::hand_over(pid);
     }
+    let end = match command.kill_group_on_exit {
+        KillGroup::OnExit => end_of(pid),
+        KillGroup::Never => None,
+    };
     Ok(Spawned {
         pid,
         copying: Copying(Box::pin(copying)),
         tails,
+        end,
     })
+}
+
+/// No pipe, but waited for as one: readable when the child has ended. It is not reaped yet, so that the number is its own.
+fn end_of(pid: i32) -> Option<Receiver> {
+    let pid = Pid::from_raw(pid)?;
+    let descriptor = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
+    Receiver::from_owned_fd_unchecked(descriptor).ok()
 }
 
 fn chown(end: &OwnedFd, uid: u32, gid: u32) -> io::Result<()> {

@@ -195,6 +195,28 @@ fn is_zombie(pid: i32) -> bool {
         .is_some_and(|(_, rest)| rest.starts_with(" Z"))
 }
 
+/// As in a storm, when CHLD waits.
+#[test]
+fn the_end_of_a_main_process_is_seen_though_nobody_looks_at_chld() {
+    let _alone = ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    prepare().expect("prepared");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let processes = Processes::new();
+        let mut main = sh("sleep 0.1; echo last; exit 5");
+        main.kill_group_on_exit = KillGroup::OnExit;
+        let child = processes.spawn(&main).expect("a child");
+        let exit = tokio::time::timeout(Duration::from_secs(20), child.finished()).await;
+        let exit = exit.expect("in time");
+        assert_eq!((exit.code(), exit.stdout_tail), (5, b"last\n".to_vec()));
+    });
+}
+
 #[test]
 fn the_rest_of_a_group_is_killed_when_a_real_time_signal_has_ended_its_leader() {
     with_processes(async |processes| {

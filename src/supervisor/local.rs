@@ -42,6 +42,14 @@ impl Local {
         self.file = Some(file);
     }
 
+    /// Reads the file as it is now, without waiting until a change of it is told.
+    pub(super) fn read_again(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.look();
+            self.user = read(file.path());
+        }
+    }
+
     /// Does not follow it any more; what it said stays.
     pub(super) fn unfollow(&mut self) {
         self.file = None;

@@ -442,6 +442,13 @@ fn a_stop_in_any_place_ends() {
     reconfiguring.rendered(&[RUN, CONFIG_1, RECONFIGURE]);
     reconfiguring.rendered(&[RUN, CONFIG_2, RECONFIGURE]);
     assert_eq!(reconfiguring.stop(), ["signal run 15", "kill reconfigure"]);
+
+    // Nor is the time waited for that spreads restarts over a group.
+    let mut spread = Life::new(policy());
+    spread.group(&[RUN, CONFIG_1], 3);
+    assert_eq!(spread.group(&[RUN, CONFIG_2], 3), [""; 0]);
+    assert_eq!(spread.stop(), ["signal run 15"]);
+    assert_eq!(spread.ended(Job::Main, 143), ["finish 0"]);
 }
 
 #[test]
@@ -1131,7 +1138,7 @@ impl Witness {
 /// Histories that are tried, more of them with `KUBESUP_SOAK`.
 fn histories() -> u32 {
     if std::env::var_os("KUBESUP_SOAK").is_some() {
-        200_000
+        50_000
     } else {
         1_000
     }
