@@ -231,7 +231,7 @@ pub struct Leader {
     pub member_id: String,
     /// The term.
     pub term: u64,
-    /// The `resourceVersion` of the acquiring write; only the leader itself knows it.
+    /// The `resourceVersion` of the acquiring write; empty while a follower does not know it yet.
     pub fence: String,
     /// It is the own member.
     pub is_me: bool,

@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::coordination::v1::Lease as ApiLease;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::client::Connection;
 use super::freshness::Freshness;
@@ -22,9 +22,9 @@ use super::watch::follow_lease;
 use crate::clock;
 use crate::lifecycle::election::{
     Candidate, Election, Identity, Input, Label, Lease, Moment, Notice, Order, Outlook, Output,
-    Progress, Purpose, Sighting, Stand, Why, role,
+    Progress, Purpose, Sighting, Stand, Why, fence, role,
 };
-use crate::world::{self, Delta, Observation};
+use crate::world::{self, Delta, Observation, WatchKey};
 
 /// Timers do not run through suspend: the clock is looked at this often while there is a lead to lose.
 const LOOK: Duration = Duration::from_secs(1);
@@ -44,6 +44,8 @@ pub struct Channels {
     pub outlook: watch::Sender<Outlook>,
     /// What the own Pod's label may say.
     pub label: watch::Receiver<Label>,
+    /// Where troubles with the Lease are told.
+    pub troubles: mpsc::Sender<Observation>,
 }
 
 /// Takes part in the election, once the own service stands for it. Ends when the supervisor has.
@@ -74,6 +76,10 @@ pub async fn run(
         versions: Vec::new(),
         writing: None,
         ended: None,
+        refused: None,
+        fences: fence::Seen::default(),
+        troubles: Troubles::default(),
+        told: None,
         channels,
     };
     let name = stand.lease.clone();
@@ -96,6 +102,7 @@ pub async fn alone(mut channels: Channels) {
             progress: Progress::Finished,
             involved: false,
             ended: None,
+            fence: None,
         });
     }
     while channels.candidates.changed().await.is_ok() {}
@@ -133,13 +140,37 @@ struct Task {
     writing: Option<BoxFuture<'static, (u64, Written)>>,
     /// The last lead of ours that ended, and why.
     ended: Option<(u64, Why)>,
+    fences: fence::Seen,
+    /// Why the last write failed.
+    refused: Option<String>,
+    troubles: Troubles,
+    /// What was told of them last.
+    told: Option<String>,
     channels: Channels,
+}
+
+/// Why the Lease cannot be followed, or not be written.
+#[derive(Debug, Default)]
+struct Troubles {
+    watch: Option<String>,
+    write: Option<String>,
+}
+
+impl Troubles {
+    fn text(&self) -> Option<String> {
+        let both: Vec<&str> = [&self.watch, &self.write]
+            .into_iter()
+            .filter_map(|trouble| trouble.as_deref())
+            .collect();
+        (!both.is_empty()).then(|| both.join("; "))
+    }
 }
 
 impl Task {
     async fn run(mut self, mut sightings: mpsc::Receiver<Observation>) {
         let candidate = self.channels.candidates.borrow_and_update().clone();
         self.step(Input::Candidate(candidate));
+        let troubles = self.channels.troubles.clone();
         loop {
             let pause = self
                 .election
@@ -156,6 +187,12 @@ impl Task {
                     self.step(Input::Candidate(candidate));
                 }
                 () = sleep(pause) => self.step(Input::Tick),
+                // A full channel must not hold up a renewal.
+                Ok(permit) = troubles.reserve(), if self.told != self.troubles.text() => {
+                    self.told = self.troubles.text();
+                    let watch = WatchKey::Lease { name: self.lease.clone() };
+                    permit.send(Observation::Trouble { watch, problem: self.told.clone() });
+                }
             }
         }
     }
@@ -165,15 +202,27 @@ impl Task {
             Observation::Leases { delta, .. } => match delta {
                 Delta::Reset(all) => {
                     let lease = all.into_iter().next();
-                    Input::Seen(self.note(lease), Sighting::Listed)
+                    self.seen(lease, Sighting::Listed)
                 }
-                Delta::Apply(lease) => Input::Seen(self.note(Some(*lease)), Sighting::Changed),
+                Delta::Apply(lease) => self.seen(Some(*lease), Sighting::Changed),
                 Delta::Delete(_) => Input::Seen(Lease::Absent, Sighting::Changed),
             },
-            Observation::Trouble { problem, .. } => Input::Blind(problem.is_some()),
+            Observation::Trouble { problem, .. } => {
+                self.troubles.watch = problem;
+                Input::Blind(self.troubles.watch.is_some())
+            }
             _ => return,
         };
         self.step(input);
+    }
+
+    fn seen(&mut self, lease: Option<ApiLease>, sighting: Sighting) -> Input {
+        let noted = lease.as_ref().and_then(lease::fence);
+        let lease = self.note(lease);
+        if let Lease::Present(record) = &lease {
+            self.fences.see(record, noted, sighting);
+        }
+        Input::Seen(lease, sighting)
     }
 
     fn note(&mut self, lease: Option<ApiLease>) -> Lease {
@@ -191,7 +240,21 @@ impl Task {
     fn written(&mut self, id: u64, written: Written) {
         self.writing = None;
         if let Some(error) = &written.error {
-            warn!(lease = %self.lease, %error, "the Lease is not written");
+            // It is tried again every few seconds: the same reason is told once.
+            let error = error.to_string();
+            if self.refused.as_ref() == Some(&error) {
+                debug!(lease = %self.lease, %error, "the Lease is not written yet");
+            } else {
+                warn!(lease = %self.lease, %error, "the Lease is not written");
+                self.refused = Some(error);
+            }
+        } else if written.lease.is_some() {
+            self.refused = None;
+        }
+        match lease::write_trouble(&self.namespace, &self.lease, &written) {
+            Some(trouble) => self.troubles.write = Some(trouble),
+            None if written.lease.is_some() => self.troubles.write = None,
+            None => {}
         }
         if let Some(lease) = written.lease {
             self.note(Some(lease));
@@ -211,11 +274,16 @@ impl Task {
                 }
                 Output::Write(write) => {
                     let version = Some(&write.record.version);
-                    let over = self
+                    let mut over = self
                         .versions
                         .iter()
                         .find(|lease| lease.metadata.resource_version.as_ref() == version)
                         .cloned();
+                    if let (Purpose::Renew, Some(over), Order::Lead { term, fence, .. }) =
+                        (write.purpose, &mut over, self.election.order())
+                    {
+                        lease::note_fence(over, term, &fence);
+                    }
                     let (client, namespace) = (self.client.clone(), self.namespace.clone());
                     let (lease, patience) = (self.lease.clone(), self.patience);
                     let releases = self.labelled && write.purpose == Purpose::Release;
@@ -241,6 +309,11 @@ impl Task {
             progress: self.election.progress(now),
             involved: self.election.is_involved(),
             ended: self.ended,
+            fence: self
+                .election
+                .holder()
+                .and_then(|(_, term)| self.fences.of(term))
+                .map(ToOwned::to_owned),
         };
         self.channels.outlook.send_if_modified(|known| {
             let changed = *known != outlook;
