@@ -142,6 +142,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let (role, roles) = watch::channel(None);
     let (label, labels) = watch::channel(Label::default());
     let (view, views) = watch::channel(Arc::new(View::default()));
+    let (reads_leaders, leaders) = watch::channel(false);
     let fold = Fold::new(source.identity(), layers);
     wanted.send_replace(fold.wanted());
     let (base, bases) = watch::channel::<Base>(Ok(Arc::default()));
@@ -182,12 +183,13 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     };
     source.start(&mut tasks, package, feeds, &shutdown).await?;
     tasks.spawn(async move {
-        observe::run(fold, observations, wanted, view).await;
+        observe::run(fold, observations, leaders, wanted, view).await;
         "view"
     });
 
     let service = supervisor::run(Dependencies {
         views,
+        reads_leaders,
         base: bases,
         snapshots,
         reports: Reports { history, metrics },

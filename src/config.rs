@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use bind::Bind;
 pub use keys::Key;
-pub use lease::{LeaseTimes, OnLost, RoleLabel};
+pub use lease::{LeaseTimes, OnLost, RoleLabel, lease_name};
 pub use resolve::{Layer, Layers, Origin, Problem, resolve};
 pub use supervision::{
     HealthCheck, LogFormat, OnHealthFailure, Output, RemapExit, RewriteSignals, RunAs,
@@ -166,6 +166,7 @@ impl Settings {
                 .collect::<Vec<_>>()
                 .join(",")
         };
+        let time = |time: Duration| format!("{time:?}");
         vec![
             (Key::Name, self.name.clone()),
             (Key::Group, self.group.clone()),
@@ -196,45 +197,24 @@ impl Settings {
                     .collect::<Vec<_>>()
                     .join(","),
             ),
-            (
-                Key::HealthCheckInterval,
-                format!("{:?}", self.health_check_interval),
-            ),
-            (
-                Key::HealthCheckTimeout,
-                format!("{:?}", self.health_check_timeout),
-            ),
-            (
-                Key::ReconfigureTimeout,
-                format!("{:?}", self.reconfigure_timeout),
-            ),
-            (
-                Key::FileUpdatedTimeout,
-                format!("{:?}", self.file_updated_timeout),
-            ),
-            (
-                Key::SuitabilityInterval,
-                format!("{:?}", self.suitability_interval),
-            ),
-            (
-                Key::SuitabilityTimeout,
-                format!("{:?}", self.suitability_timeout),
-            ),
-            (
-                Key::PostStopTimeout,
-                format!("{:?}", self.post_stop_timeout),
-            ),
+            (Key::HealthCheckInterval, time(self.health_check_interval)),
+            (Key::HealthCheckTimeout, time(self.health_check_timeout)),
+            (Key::ReconfigureTimeout, time(self.reconfigure_timeout)),
+            (Key::FileUpdatedTimeout, time(self.file_updated_timeout)),
+            (Key::SuitabilityInterval, time(self.suitability_interval)),
+            (Key::SuitabilityTimeout, time(self.suitability_timeout)),
+            (Key::PostStopTimeout, time(self.post_stop_timeout)),
             (
                 Key::ServiceMinBackoffPeriod,
-                format!("{:?}", self.service_min_backoff_period),
+                time(self.service_min_backoff_period),
             ),
             (
                 Key::ServiceMaxBackoffPeriod,
-                format!("{:?}", self.service_max_backoff_period),
+                time(self.service_max_backoff_period),
             ),
             (
                 Key::ServiceRestartCooldownPeriod,
-                format!("{:?}", self.service_restart_cooldown_period),
+                time(self.service_restart_cooldown_period),
             ),
             (Key::OnExit, format!("{:?}", self.on_exit).to_lowercase()),
             (Key::RemapExit, format!("{:?}", self.remap_exit)),
@@ -258,7 +238,7 @@ impl Settings {
             ),
             (
                 Key::HealthCheckStartDelay,
-                format!("{:?}", self.health_check_start_delay),
+                time(self.health_check_start_delay),
             ),
             (
                 Key::OnHealthFailure,

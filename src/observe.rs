@@ -8,16 +8,24 @@ use tracing::warn;
 
 use crate::world::{Fold, Observation, View, WatchKey};
 
-/// Takes in observations until their sources are gone. What is there at once becomes one view.
+/// Takes in observations until their sources are gone. What is there at once becomes one view. `leaders` says whether
+/// templates read who leads what is bound.
 pub async fn run(
     mut fold: Fold,
     mut observations: mpsc::Receiver<Observation>,
+    mut leaders: watch::Receiver<bool>,
     wanted: watch::Sender<BTreeSet<WatchKey>>,
     views: watch::Sender<Arc<View>>,
 ) {
     let mut warned = BTreeSet::new();
-    while let Some(first) = observations.recv().await {
-        fold.apply(first);
+    loop {
+        tokio::select! {
+            first = observations.recv() => match first {
+                Some(first) => fold.apply(first),
+                None => return,
+            },
+            Ok(()) = leaders.changed() => fold.read_leaders(*leaders.borrow_and_update()),
+        }
         while let Ok(next) = observations.try_recv() {
             fold.apply(next);
         }

@@ -8,7 +8,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::config::{ObjectKind, Settings, Topology};
+pub use crate::config::lease_name;
+use crate::config::{Bind, ObjectKind, Settings, Topology};
 
 pub use manifest::{Subject, manifest};
 
@@ -76,6 +77,8 @@ pub const LEASE_WRITES: Right = right(Part::Leader, "coordination.k8s.io", "leas
 pub const BOUND_SLICES: Right = right(Part::Bind, "discovery.k8s.io", "endpointslices", WATCH);
 /// The exports of bound Services.
 pub const BOUND_SERVICES: Right = right(Part::Bind, "", "services", WATCH);
+/// Who leads them.
+pub const BOUND_LEASES: Right = right(Part::Bind, "coordination.k8s.io", "leases", WATCH);
 
 /// Every right that a rule can be made of.
 pub const ALL: &[Right] = &[
@@ -90,6 +93,7 @@ pub const ALL: &[Right] = &[
     LEASE_WRITES,
     BOUND_SLICES,
     BOUND_SERVICES,
+    BOUND_LEASES,
 ];
 
 impl Right {
@@ -219,20 +223,21 @@ pub fn rules(settings: &Settings, facts: Facts) -> Vec<Rule> {
     rules
 }
 
-/// The Lease of a group.
-pub fn lease_name(service: &str, group: &str) -> String {
-    format!("kubesup.{service}.{group}")
-}
-
 /// The Services that are bound, by their namespace.
 fn binds(settings: &Settings) -> Vec<Rule> {
-    let mut services: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
+    let mut binds: BTreeMap<Option<String>, Vec<&Bind>> = BTreeMap::new();
     for bind in &settings.binds {
-        let bound = services.entry(bind.namespace.clone()).or_default();
-        if !bound.contains(&bind.service) {
-            bound.push(bind.service.clone());
-        }
+        binds.entry(bind.namespace.clone()).or_default().push(bind);
     }
+    let once = |names: Vec<String>| {
+        let mut all = Vec::new();
+        for name in names {
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        }
+        all
+    };
     let rule = |right, namespace: &Option<String>, names, why| Rule {
         right,
         namespace: namespace.clone(),
@@ -240,9 +245,11 @@ fn binds(settings: &Settings) -> Vec<Rule> {
         why,
         need: Need::Required,
     };
-    services
+    binds
         .into_iter()
-        .flat_map(|(namespace, names)| {
+        .flat_map(|(namespace, binds)| {
+            let services = binds.iter().map(|bind| bind.service.clone()).collect();
+            let leases = binds.iter().map(|bind| bind.lease()).collect();
             // In the own namespace the peers' rule covers them.
             let slices = namespace.is_some().then(|| {
                 rule(
@@ -255,10 +262,19 @@ fn binds(settings: &Settings) -> Vec<Rule> {
             let exports = rule(
                 BOUND_SERVICES,
                 &namespace,
-                names,
+                once(services),
                 "the exports of bound Services",
             );
-            slices.into_iter().chain([exports])
+            let leaders = Rule {
+                need: Need::Optional,
+                ..rule(
+                    BOUND_LEASES,
+                    &namespace,
+                    once(leases),
+                    "who leads them, where a template reads that; without it nobody does",
+                )
+            };
+            slices.into_iter().chain([exports, leaders])
         })
         .collect()
 }

@@ -52,10 +52,7 @@ impl Revisions {
         settings: &Settings,
         paths: &Paths,
     ) -> Result<Revision, Vec<String>> {
-        let package = with_facts(
-            overlay::overlay(base, &world.overlay).map_err(lines)?,
-            settings,
-        );
+        let package = laid(base, world, settings)?;
         if package.run().is_none() {
             return Err(vec![format!(
                 "package {} has no run hook: add hooks/run to it, name a ConfigMap with a key run in the annotation \
@@ -101,6 +98,18 @@ impl Revisions {
             files: Arc::new(files),
             warnings: parsed.templates.warnings(),
         })
+    }
+
+    /// Whether templates read who leads what is bound; `None` when they do not parse.
+    pub fn reads_leaders(
+        &mut self,
+        world: &World,
+        base: &Package,
+        settings: &Settings,
+    ) -> Option<bool> {
+        let package = laid(base, world, settings).ok()?;
+        let parsed = self.parse(package, settings).ok()?;
+        Some(parsed.templates.reach().bound_leaders)
     }
 
     /// The layers again, when what they make fits the schema.
@@ -155,6 +164,12 @@ impl Revisions {
             .as_ref()
             .ok_or_else(|| vec!["invariant: templates were just parsed".to_owned()])
     }
+}
+
+/// The package with what ConfigMaps lay over it and what the settings say about it.
+fn laid(base: &Package, world: &World, settings: &Settings) -> Result<Package, Vec<String>> {
+    let package = overlay::overlay(base, &world.overlay).map_err(lines)?;
+    Ok(with_facts(package, settings))
 }
 
 /// Both, or the problems of both.

@@ -33,7 +33,7 @@ use crate::lifecycle::{
 use crate::package::Package;
 use crate::process::{Processes, Signal, Signals};
 use crate::snapshot::{Paths, Snapshot};
-use crate::world::{Departing, View};
+use crate::world::{BoundLeader, Departing, View};
 use accept::Accepted;
 use jobs::{Jobs, Outcome};
 pub use lead::Election;
@@ -51,6 +51,8 @@ pub type Base = Result<Arc<Package>, Vec<String>>;
 pub struct Dependencies {
     /// What is observed.
     pub views: watch::Receiver<Arc<View>>,
+    /// Whether templates read who leads what is bound, so that this is observed.
+    pub reads_leaders: watch::Sender<bool>,
     /// The package directory.
     pub base: watch::Receiver<Base>,
     /// Where readers look.
@@ -95,6 +97,7 @@ pub async fn run(dependencies: Dependencies) -> i32 {
 
 struct Supervisor {
     views: watch::Receiver<Arc<View>>,
+    reads_leaders: watch::Sender<bool>,
     base: watch::Receiver<Base>,
     snapshots: watch::Sender<Snapshot>,
     signals: Signals,
@@ -129,6 +132,7 @@ impl Supervisor {
     fn new(dependencies: Dependencies) -> Self {
         let Dependencies {
             views,
+            reads_leaders,
             base,
             snapshots,
             reports,
@@ -146,6 +150,7 @@ impl Supervisor {
         let policy = policy(&settings, None, None);
         Supervisor {
             views,
+            reads_leaders,
             base,
             snapshots,
             signals,
@@ -192,27 +197,44 @@ impl Supervisor {
                 continue;
             }
             looked = false;
-            tokio::select! {
-                Some((job, outcome)) = self.jobs.running.next() => self.on_end(job, outcome),
-                Some(()) = self.jobs.late_output.next() => {}
-                Ok(drained) = answer(&mut self.draining) => self.feed(Event::Drained(drained)),
-                signal = self.signals.recv() => {
-                    if self.on_signal(signal) == Heard::Nothing { continue }
-                }
+            let stops = !self.lifecycle.is_stopping() && self.held.is_none();
+            let woken = tokio::select! {
+                Some((job, outcome)) = self.jobs.running.next() => Woken::Ended(job, outcome),
+                Some(()) = self.jobs.late_output.next() => Woken::Told,
+                Ok(drained) = answer(&mut self.draining) => Woken::Drained(drained),
+                signal = self.signals.recv() => Woken::Signal(signal),
                 changed = self.views.changed() => {
-                    if changed.is_ok() { self.on_view() } else { self.shutdown.cancel() }
+                    if changed.is_ok() { Woken::View } else { Woken::NoMoreViews }
                 }
-                Ok(()) = self.base.changed() => self.settle.changed(self.now().mono),
-                () = self.local.changed() => self.settle.changed(self.now().mono),
-                () = self.lead.changed() => {}
-                () = self.shutdown.cancelled(), if !self.lifecycle.is_stopping() && self.held.is_none() => self.stop(TERM),
-                () = tokio::task::yield_now(), if self.jobs.reap_more => {
-                    if self.reap() == Heard::Nothing { continue }
-                }
-                () = sleep_until(self.start, deadline) => self.on_time(),
+                Ok(()) = self.base.changed() => Woken::Files,
+                () = self.local.changed() => Woken::Files,
+                () = self.lead.changed() => Woken::Told,
+                () = self.shutdown.cancelled(), if stops => Woken::Shutdown,
+                () = tokio::task::yield_now(), if self.jobs.reap_more => Woken::Reap,
+                () = sleep_until(self.start, deadline) => Woken::Time,
+            };
+            // Here again: what has woken us may have waited as long as we stood still.
+            self.look_at_the_lead();
+            if self.on(woken) == Heard::Something {
+                self.publish();
             }
-            self.publish();
         }
+    }
+
+    fn on(&mut self, woken: Woken) -> Heard {
+        match woken {
+            Woken::Ended(job, outcome) => self.on_end(job, outcome),
+            Woken::Drained(drained) => self.feed(Event::Drained(drained)),
+            Woken::Signal(signal) => return self.on_signal(signal),
+            Woken::View => self.on_view(),
+            Woken::NoMoreViews => self.shutdown.cancel(),
+            Woken::Files => self.settle.changed(self.now().mono),
+            Woken::Shutdown => self.stop(TERM),
+            Woken::Reap => return self.reap(),
+            Woken::Time => self.on_time(),
+            Woken::Told => {}
+        }
+        Heard::Something
     }
 
     fn now(&self) -> Now {
@@ -376,7 +398,9 @@ impl Supervisor {
                 self.lead.stand(self.accepted.settings(), &world.pod);
             }
         }
+        let led = self.lead.shown.is_led_by_me();
         let view = self.with_election(view);
+        let begins = !led && self.lead.shown.is_led_by_me();
         let base = self
             .local
             .lay(&self.base.borrow(), &self.accepted.settings().name);
@@ -389,6 +413,9 @@ impl Supervisor {
             let text = format!("{}\n", problems.join("\n"));
             termination::write(&self.accepted.settings().termination_log, &text);
             self.exit_code = Some(EX_USAGE);
+            return;
+        }
+        if self.waits_for_leaders(&view, &base) {
             return;
         }
         let now = self.now();
@@ -417,8 +444,29 @@ impl Supervisor {
             self.lifecycle.set_installed();
         }
         for event in events {
-            self.feed(event);
+            // One member of a group begins to lead: no restart has to be spread, and whoever waits for it should not.
+            self.feed(match event {
+                Event::Rendered { files, .. } if begins => Event::Rendered { files, members: 1 },
+                other => other,
+            });
         }
+    }
+
+    /// Has it observed who leads what is bound, while templates read that. Whether they would be rendered with less than
+    /// will be known in a moment, when the next view comes.
+    fn waits_for_leaders(&mut self, view: &View, base: &Base) -> bool {
+        let Some(world) = view.world.as_ref().filter(|world| !world.binds.is_empty()) else {
+            return false;
+        };
+        let Some(read) = self.accepted.reads_leaders(world, base) else {
+            return false;
+        };
+        self.reads_leaders
+            .send_if_modified(|known| std::mem::replace(known, read) != read);
+        read && world
+            .binds
+            .values()
+            .any(|group| group.leader == BoundLeader::NotRead)
     }
 
     /// Feeds one event, executes what it asks for, and feeds back what that leads to.
@@ -502,8 +550,7 @@ impl Supervisor {
         }
         let election = self.lead.election();
         if self.lead.stands() && self.lead.shown != election && self.lead.ending.is_none() {
-            let at_once =
-                !self.begun || election.leader.as_ref().is_some_and(|leader| leader.is_me);
+            let at_once = !self.begun || election.is_led_by_me();
             if at_once && !self.accepted.is_first() {
                 self.render();
                 acted = true;
@@ -635,6 +682,23 @@ impl Supervisor {
 
 /// As for every other usage error (sysexits).
 const EX_USAGE: i32 = 64;
+
+/// What the loop has waited for.
+enum Woken {
+    Ended(Job, Outcome),
+    Drained(Drained),
+    Signal(Signal),
+    View,
+    /// Nobody observes any more.
+    NoMoreViews,
+    /// The package, or the own layer.
+    Files,
+    Shutdown,
+    Reap,
+    Time,
+    /// What is known by the time of its arrival.
+    Told,
+}
 
 /// Whether a signal was about anything that readers see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

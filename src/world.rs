@@ -20,7 +20,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::Serialize;
 
 use crate::config::Settings;
-pub use binds::BoundGroup;
+pub use binds::{BoundGroup, BoundLeader};
 pub use fold::Fold;
 pub use members::{Member, Members, stable_id};
 pub use pod::{Container, DEFAULT_GRACE_SECONDS, OwnPod};
@@ -77,6 +77,13 @@ pub enum Observation {
         /// What changed.
         delta: Delta<Service>,
     },
+    /// The Lease of a bound group, watched by name.
+    BoundLeases {
+        /// The watch that saw it: [`WatchKey::BoundLease`].
+        watch: WatchKey,
+        /// What changed.
+        delta: Delta<Lease>,
+    },
     /// The group's Lease, watched by name. It goes to the election, and is no part of the fold.
     Leases {
         /// Its name, known even when it does not exist.
@@ -128,6 +135,13 @@ pub enum WatchKey {
         /// The Service's name.
         service: String,
     },
+    /// The Lease of one bound group by name, for who leads it. Wanted only while a template reads that.
+    BoundLease {
+        /// Its namespace; `None` for the own one.
+        namespace: Option<String>,
+        /// The Lease's name.
+        name: String,
+    },
     /// One Lease by name.
     Lease {
         /// The Lease's name.
@@ -154,6 +168,13 @@ impl fmt::Display for WatchKey {
             }
             WatchKey::BoundService { namespace, service } => {
                 write!(f, "bound Service {}{service}", prefix(namespace.as_ref()))
+            }
+            WatchKey::BoundLease { namespace, name } => {
+                write!(
+                    f,
+                    "Lease {}{name} of a bound group",
+                    prefix(namespace.as_ref())
+                )
             }
             WatchKey::Lease { name } => write!(f, "Lease {name}"),
         }
@@ -208,6 +229,13 @@ pub struct Election {
     pub leader: Option<Leader>,
 }
 
+impl Election {
+    /// The own member leads.
+    pub fn is_led_by_me(&self) -> bool {
+        self.leader.as_ref().is_some_and(|leader| leader.is_me)
+    }
+}
+
 /// Where an election is, in Habitat's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub enum Progress {
@@ -231,6 +259,8 @@ pub struct Leader {
     pub member_id: String,
     /// The term.
     pub term: u64,
+    /// How well suited it said to be when it took over; 0 without a `suitability` hook.
+    pub suitability: u64,
     /// The `resourceVersion` of the acquiring write; empty while a follower does not know it yet.
     pub fence: String,
     /// It is the own member.

@@ -112,3 +112,38 @@ fn without_an_api_server_http_answers_and_the_start_waits_for_it() {
         }
     });
 }
+
+/// Longer than a silent connection is trusted.
+const PAUSE: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_pause_of_thirty_seconds_leaves_the_program_alone_and_an_edit_after_it_arrives() {
+    let server = ApiServer::start();
+    let namespace = Namespace::new(&server);
+    namespace.grant(&["demo-config"]);
+    namespace.endpoints(&[]);
+    namespace.config_map("demo-config", json!({"greeting": "hi"}));
+    namespace.pod(json!({"kubesup.dev/config": "demo-config"}));
+    let package = demo_package();
+    let kubesup = namespace.kubesup().package(package.path()).start();
+    kubesup.wait_ready();
+    let pid = kubesup.main_pid();
+
+    server.pause();
+    // Connections stay, and nobody answers: the pause's length is what is tested.
+    std::thread::sleep(PAUSE);
+    assert_eq!(kubesup.get("/livez").0, 200);
+    assert_eq!(kubesup.get("/readyz").0, 200);
+    server.unpause();
+    namespace.config_map("demo-config", json!({"greeting": "after"}));
+
+    wait_for(
+        "the edit arrives",
+        Duration::from_secs(60),
+        || match kubesup.read("config/app.conf") {
+            text if text.contains("greeting=after") => Ok(()),
+            text => Err((text, kubesup.readyz(), kubesup.log())),
+        },
+    );
+    assert_eq!(kubesup.main_pid(), pid, "the program was never touched");
+}

@@ -1,6 +1,7 @@
 //! Binds: other Services that this one needs, from a real API server and from manifests.
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Value, json};
 
@@ -227,6 +228,114 @@ fn a_namespace_that_may_not_be_watched_is_named_with_its_rule_and_the_others_go_
         "granted, it is bound",
         || kubesup.get("/readyz?verbose").1,
         |report| report.contains("[+]binds ok"),
+    );
+}
+
+/// Who holds the Lease of `pg`.
+fn lease(namespace: &Namespace<'_>, holder: &str) {
+    namespace.put::<Lease>(json!({
+        "metadata": {"name": "kubesup.pg.default"},
+        "spec": {"holderIdentity": holder},
+    }));
+}
+
+/// Two endpoints with Pods, whose UIDs are `uid-a` and `uid-b`.
+fn two_pods(namespace: &Namespace<'_>) {
+    let pod = |name: &str, address: &str| {
+        json!({"addresses": [address], "hostname": name, "conditions": {"ready": true},
+            "targetRef": {"kind": "Pod", "name": name, "uid": format!("uid-{name}")}})
+    };
+    namespace.put::<EndpointSlice>(json!({
+        "metadata": {"name": "pg-1", "labels": {"kubernetes.io/service-name": "pg"}},
+        "addressType": "IPv4", "endpoints": [pod("a", "10.2.0.1"), pod("b", "10.2.0.2")],
+        "ports": [{"name": "sql", "port": 5432, "protocol": "TCP"}],
+    }));
+}
+
+const LEADER: &str = "{{#if bind.db.leader}}leader {{bind.db.leader.sys.hostname}}{{else}}no leader, first {{bind.db.first.sys.hostname}}{{/if}}\n";
+
+#[test]
+fn the_leader_of_a_bound_group_is_the_holder_of_its_lease_and_a_new_one_reconfigures() {
+    let namespace = namespace(ApiServer::shared(), json!({"kubesup.dev/bind": "db:pg"}));
+    namespace.role(json!([pods(), slices(), bound_service(), {
+        "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
+        "resourceNames": ["kubesup.pg.default"], "verbs": ["list", "watch"],
+    }]));
+    service(&namespace, json!({}));
+    two_pods(&namespace);
+    lease(&namespace, "b/pg/uid-b/1");
+    let package = package();
+    package.write("config/app.conf", LEADER);
+    let kubesup = namespace.kubesup().package(package.path()).start();
+    kubesup.wait_ready();
+    assert_eq!(kubesup.read("config/app.conf"), "leader b\n");
+    assert!(
+        !kubesup.file("var/reconfigured").exists(),
+        "the first rendering knew who leads"
+    );
+    let pid = kubesup.main_pid();
+
+    lease(&namespace, "a/pg/uid-a/2");
+    let reconfigured = |text: &str| {
+        wait_until(
+            "the hook has run",
+            || kubesup.read("var/reconfigured"),
+            |seen| seen.ends_with(&format!("{text}\nend\n")),
+        );
+    };
+    reconfigured("leader a");
+    let census = || serde_json::from_str::<Value>(&kubesup.get("/census").1).expect("JSON");
+    let group = census()["census_groups"]["pg.default"].clone();
+    assert_eq!(group["leader_id"], "uida");
+    assert_eq!(group["election_status"], "ElectionFinished");
+    assert_eq!(group["population"]["uida"]["leader"], true);
+    assert_eq!(group["population"]["uidb"]["follower"], true);
+
+    lease(&namespace, "");
+    reconfigured("no leader, first a");
+    assert_eq!(
+        census()["census_groups"]["pg.default"]["election_status"],
+        "ElectionInProgress"
+    );
+    assert_eq!(kubesup.main_pid(), pid);
+}
+
+#[test]
+fn a_lease_that_may_not_be_read_is_named_with_its_rule_and_holds_up_nothing() {
+    let annotations = json!({"kubesup.dev/bind": "db:pg", "kubesup.dev/templates": "conf"});
+    let namespace = namespace(ApiServer::shared(), annotations);
+    namespace.role(json!([pods(), slices(), bound_service(),
+        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["conf"], "verbs": ["list", "watch"]},
+    ]));
+    let template = |text: &str| {
+        namespace
+            .put::<ConfigMap>(json!({"metadata": {"name": "conf"}, "data": {"app.conf": text}}));
+    };
+    service(&namespace, json!({}));
+    two_pods(&namespace);
+    lease(&namespace, "b/pg/uid-b/1");
+    template(LEADER);
+    let package = package();
+    let kubesup = namespace.kubesup().package(package.path()).start();
+    kubesup.wait_ready();
+    assert_eq!(kubesup.read("config/app.conf"), "no leader, first a\n");
+    let line = format!(
+        "cannot watch Lease: {0}/kubesup.pg.default: 403 forbidden; grant list and watch on coordination.k8s.io/leases (in namespace {0}, manifests/binds/role.yaml)",
+        namespace.name
+    );
+    kubesup.wait_readyz(&line);
+
+    // Who reads no leader is not bothered with it.
+    template("{{bind.db.members.[0].sys.hostname}}\n");
+    wait_until(
+        "it is gone",
+        || kubesup.readyz(),
+        |report| !report.contains("Lease"),
+    );
+    wait_until(
+        "rendered",
+        || kubesup.read("config/app.conf"),
+        |text| text == "a\n",
     );
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::api_server::{ApiServer, User};
+use crate::support::api_server::ApiServer;
 use crate::support::kubesup::command;
 use crate::support::namespace::{Namespace, POD};
 use crate::support::package::Folder;
@@ -101,22 +101,14 @@ fn broken_manifests_end_with_1_and_all_problems_come_at_once_with_their_remedies
 fn in_a_cluster_a_missing_config_map_and_a_missing_pod_are_told() {
     let namespace = Namespace::new(ApiServer::shared());
     namespace.grant(&["gone"]);
-    let kubeconfig = namespace.server.kubeconfig(User::Kubesup);
-    let kubeconfig = kubeconfig.display().to_string();
-    let check = || {
-        command(
-            &["check", "--kubeconfig", &kubeconfig],
-            &[("POD_NAMESPACE", &namespace.name), ("POD_NAME", POD)],
-        )
-    };
-    let outcome = check();
+    let outcome = namespace.check();
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(
         outcome.stdout.contains("there is no such Pod"),
         "{outcome:?}"
     );
     namespace.pod(json!({"kubesup.dev/config": "gone"}));
-    let outcome = check();
+    let outcome = namespace.check();
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     let text = format!("ConfigMap {}/gone: it is not there", namespace.name);
     assert!(outcome.stdout.contains(&text), "{outcome:?}");

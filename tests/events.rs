@@ -6,7 +6,6 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::support::api_server::ApiServer;
 use crate::support::block_on;
 use crate::support::namespace::{Namespace, POD, SERVICE};
 use crate::support::package::demo_package;
@@ -16,15 +15,8 @@ const CONFIG: &str = "demo-config";
 const LEASE: &str = "kubesup.demo.default";
 
 fn namespace(more: &[Value]) -> Namespace<'static> {
-    let namespace = Namespace::new(ApiServer::shared());
-    let mut rules = vec![
-        json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}),
-        json!({"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]}),
-        json!({"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [CONFIG], "verbs": ["list", "watch"]}),
-    ];
-    rules.extend(more.iter().cloned());
-    namespace.role(json!(rules));
-    namespace.endpoints(&[]);
+    let config = json!({"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [CONFIG], "verbs": ["list", "watch"]});
+    let namespace = Namespace::granting(&[&[config], more].concat());
     namespace.config_map(CONFIG, json!({"greeting": "hallo"}));
     namespace
 }

@@ -15,6 +15,9 @@ use group::{Group, MEMBERS, address};
 /// Longer than a lease, an election, a start and a full synchronisation on a loaded machine.
 const FAILOVER: Duration = Duration::from_secs(40);
 
+/// Sorts that take a replica some 300 ms.
+const WORK: usize = 50;
+
 /// What becomes of a killed leader.
 #[derive(Debug, Clone, Copy)]
 enum Back {
@@ -24,6 +27,8 @@ enum Back {
     Late,
     /// Another Pod comes at once, with an empty volume.
     Empty,
+    /// Only its Redis was killed: kubesup gives up the lead and starts it again.
+    Redis,
 }
 
 /// Every one of the group has all of these keys.
@@ -61,23 +66,23 @@ fn no_acknowledged_write_that_was_replicated_is_lost_when_leaders_are_killed() {
             let writer = Writer::start(&group);
             writer.wait_for_more(50, FAILOVER);
             for round in 0..rounds {
-                let back = [Back::Restarted, Back::Late, Back::Empty][round % 3];
+                let back = [Back::Restarted, Back::Late, Back::Empty, Back::Redis][round % 4];
                 let killed = group.settled(FAILOVER);
                 let lags = group.cut_off(killed);
                 writer.wait_for_more(50, FAILOVER);
 
-                group.kill(killed);
-                match back {
-                    Back::Restarted => group.begin(killed),
-                    Back::Late => {
-                        group.wait_another_leads(killed, FAILOVER);
-                        group.begin(killed);
+                if let Back::Redis = back {
+                    group.kill_redis(killed);
+                } else {
+                    group.kill(killed);
+                    match back {
+                        Back::Late => group.wait_another_leads(killed, FAILOVER),
+                        Back::Empty => group.replace_pod(killed),
+                        Back::Restarted | Back::Redis => {}
                     }
-                    Back::Empty => {
-                        group.replace_pod(killed);
-                        group.begin(killed);
-                    }
+                    group.begin(killed);
                 }
+                group.wait_another_leads(killed, FAILOVER);
                 let leads = group.settled(FAILOVER);
                 writer.wait_for_more(50, FAILOVER);
                 eprintln!(
@@ -153,6 +158,56 @@ fn what_a_leader_wrote_alone_does_not_come_back_over_what_the_group_wrote_since(
 }
 
 #[test]
+fn a_replica_that_is_loading_does_not_lead() {
+    in_own_network(
+        "example_redis::a_replica_that_is_loading_does_not_lead",
+        || {
+            let mut group = Group::start();
+            let killed = group.settled(FAILOVER);
+            let [loads, next] = group.others(killed);
+            let mut leader = Redis::connect(killed).expect("the leader");
+            for number in 0..1000 {
+                let (key, value) = (number.to_string(), "x".repeat(100));
+                assert_eq!(leader.ask(&["SET", &key, &value]).as_deref(), Ok("OK"));
+            }
+            assert_eq!(leader.ask(&["WAIT", "2", "5000"]).as_deref(), Ok("2"));
+            // 20 s for the data that a full synchronisation brings, and Redis answers meanwhile. It asks for a full one after it has
+            // written something by itself.
+            for words in [
+                &["CONFIG", "SET", "key-load-delay", "20000"][..],
+                &[
+                    "CONFIG",
+                    "SET",
+                    "loading-process-events-interval-bytes",
+                    "1024",
+                ],
+                &["REPLICAOF", "NO", "ONE"],
+                &["SET", "own", "1"],
+                &["REPLICAOF", &address(killed), "6379"],
+            ] {
+                assert_eq!(Redis::once(loads, words).as_deref(), Ok("OK"), "{words:?}");
+            }
+            let ping = || Redis::once(loads, &["PING"]);
+            let is_loading = |answer: &Result<_, String>| matches!(answer, Err(error) if error.contains("LOADING"));
+            let _loading = wait_until("it is loading", ping, is_loading);
+
+            group.kill(killed);
+            group.wait_leads(next, FAILOVER);
+
+            assert!(is_loading(&ping()), "it was loading all the time");
+            assert_eq!(
+                Redis::once(loads, &["CONFIG", "SET", "key-load-delay", "0"]).as_deref(),
+                Ok("OK")
+            );
+            group.begin(killed);
+            assert_eq!(group.settled(FAILOVER), next);
+            let keys: Vec<_> = (0..1000).collect();
+            assert_all_have(&group, &keys);
+        },
+    );
+}
+
+#[test]
 fn a_leader_that_is_stopped_loses_nothing_acknowledged_and_a_setting_is_changed_without_a_restart()
 {
     in_own_network(
@@ -163,18 +218,51 @@ fn a_leader_that_is_stopped_loses_nothing_acknowledged_and_a_setting_is_changed_
             let pids: Vec<_> = (0..MEMBERS).map(|number| group.pid(number)).collect();
             group
                 .namespace
-                .config_map("redis-config", json!({"maxmemory": "32mb"}));
+                .config_map("redis-config", json!({"maxmemory": "256mb"}));
             for number in 0..MEMBERS {
                 let _changed = wait_until(
                     "the new maxmemory",
                     || Redis::once(number, &["CONFIG", "GET", "maxmemory"]),
-                    |answer| *answer == Ok("maxmemory 33554432".to_owned()),
+                    |answer| *answer == Ok("maxmemory 268435456".to_owned()),
                 );
             }
 
             let writer = Writer::start(&group);
             writer.wait_for_more(50, FAILOVER);
-            assert_eq!(group.stop(leader), 0, "in order");
+            // One replica has not everything: it is not the one that is waited for, and not the next to lead.
+            let lags = group.cut_off(leader);
+            writer.wait_for_more(50, FAILOVER);
+            // The other one is slow: what was acknowledged last comes after work that takes it a while.
+            let [one, other] = group.others(leader);
+            let slow = group.pause(if one == lags { other } else { one });
+            let mut redis = Redis::connect(leader).expect("the leader");
+            let numbers: Vec<_> = (0..20_000)
+                .map(|number| (number * 7919 % 20_000).to_string())
+                .collect();
+            let list = ["RPUSH", "list"]
+                .into_iter()
+                .chain(numbers.iter().map(String::as_str));
+            redis.ask(&list.collect::<Vec<_>>()).expect("a list");
+            for _ in 0..WORK {
+                redis
+                    .ask(&["SORT", "list", "STORE", "sorted"])
+                    .expect("sorted");
+            }
+            let last = 1_000_000;
+            assert_eq!(
+                redis.ask(&["SET", &last.to_string(), "last"]).as_deref(),
+                Ok("OK")
+            );
+            let no_more_writes = || {
+                wait_until(
+                    "it takes no more writes",
+                    || Redis::writes_now(leader),
+                    |writes| !writes,
+                );
+                slow.resume();
+            };
+            group.terminates(leader);
+            assert_eq!(group.stop(leader, no_more_writes), 0, "in order");
             group.wait_another_leads(leader, FAILOVER);
             writer.wait_for_more(50, FAILOVER);
             group.begin(leader);
@@ -182,20 +270,21 @@ fn a_leader_that_is_stopped_loses_nothing_acknowledged_and_a_setting_is_changed_
 
             let written = writer.stop();
             assert_all_have(&group, &written.acknowledged);
+            assert_all_have(&group, &[last]);
             assert_ne!(leads, leader);
-            for number in (0..MEMBERS).filter(|number| *number != leader) {
-                assert_eq!(
-                    group.pid(number),
-                    pids[usize::from(number)],
-                    "promoted, reconfigured, never restarted"
-                );
-            }
+            assert_ne!(leads, lags);
+            let pid = pids[usize::from(leads)];
+            assert_eq!(
+                group.pid(leads),
+                pid,
+                "promoted, reconfigured, never restarted"
+            );
             assert_eq!(
                 wait_for("maxmemory", FAILOVER, || Redis::once(
                     leader,
                     &["CONFIG", "GET", "maxmemory"]
                 )),
-                "maxmemory 33554432",
+                "maxmemory 268435456",
                 "{} has it from its file",
                 address(leader)
             );

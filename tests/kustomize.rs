@@ -1,22 +1,39 @@
-//! The kustomize base and components as kubectl renders them: every name arrives where it is read, the API server takes the
+//! The kustomize base and components as kubectl renders them, and the Helm chart that is made from the same files: every name arrives where it is read, the API server takes the
 //! whole, and Pod Security lets the restricted Pods in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::support::api_server::ApiServer;
-use crate::support::kubectl::{in_namespace, kubectl};
+use crate::support::kubectl::{helm, in_namespace, kubectl};
 use crate::support::namespace::Namespace;
 
 const OVERLAY: &str = "examples/injected";
 
 fn rendered(folder: &str) -> Vec<Value> {
-    let text = kubectl(&["kustomize", folder]).expect("it renders");
-    serde_yaml::Deserializer::from_str(&text)
+    objects(&kubectl(&["kustomize", folder]).expect("it renders"))
+}
+
+fn objects(text: &str) -> Vec<Value> {
+    serde_yaml::Deserializer::from_str(text)
         .map(|document| Value::deserialize(document).expect("YAML"))
         .collect()
+}
+
+/// The chart with the example's values; `more` arguments.
+fn charted(more: &[&str]) -> Result<Vec<Value>, String> {
+    let arguments = [
+        "template",
+        "shop",
+        "manifests/helm",
+        "--kube-version=1.34.0",
+        "--values=examples/injected/values.yaml",
+        "--set-file=templates.nginx\\.conf=examples/injected/nginx.conf",
+        "--set-file=hooks.reconfigure=examples/injected/reconfigure",
+    ];
+    helm(&[&arguments, more].concat()).map(|text| objects(&text))
 }
 
 fn one<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
@@ -132,6 +149,64 @@ fn the_api_server_takes_the_whole_overlay() {
         rendered(OVERLAY).len(),
         "{printed}"
     );
+}
+
+#[test]
+fn the_chart_renders_the_same_objects_as_kustomize() {
+    let sorted = |objects: Vec<Value>| -> BTreeMap<String, Value> {
+        let key = |object: &Value| format!("{} {}", object["kind"], object["metadata"]["name"]);
+        objects
+            .into_iter()
+            .map(|object| (key(&object), object))
+            .collect()
+    };
+    let (chart, overlay) = (
+        sorted(charted(&[]).expect("it renders")),
+        sorted(rendered(OVERLAY)),
+    );
+    assert_eq!(
+        chart.keys().collect::<Vec<_>>(),
+        overlay.keys().collect::<Vec<_>>()
+    );
+    for (key, object) in &overlay {
+        assert_eq!(&chart[key], object, "{key}");
+    }
+}
+
+#[test]
+fn a_chart_without_components_has_the_base_and_the_workload_as_it_is() {
+    let off = [
+        "components.leader",
+        "components.roleLabel",
+        "components.readinessGate",
+        "components.events",
+        "components.inject",
+        "components.restricted",
+    ]
+    .map(|component| format!("--set={component}=false"));
+    let off: Vec<&str> = off.iter().map(String::as_str).collect();
+    let objects =
+        charted(&[&off, &["--set=workload.kind=Deployment"][..]].concat()).expect("it renders");
+    let roles = objects.iter().filter(|object| object["kind"] == "Role");
+    assert_eq!(roles.count(), 1);
+    let spec = &one(&objects, "Deployment", "shop-web")["spec"];
+    assert_eq!(spec["serviceName"], Value::Null);
+    let pod = &spec["template"]["spec"];
+    assert_eq!(pod["initContainers"], Value::Null);
+    assert_eq!(pod["securityContext"], Value::Null);
+    assert_eq!(pod["containers"][0]["command"], Value::Null);
+    assert_eq!(pod["volumes"], json!([{"name": "tmp", "emptyDir": {}}]));
+    // Without an image nothing can run, and helm says which value is missing.
+    let refused = charted(&["--set=workload.image="]).expect_err("no image");
+    assert!(refused.contains("workload.image"), "{refused}");
+}
+
+#[test]
+fn a_charts_secrets_and_binds_are_the_names_that_its_roles_grant() {
+    let objects = charted(&["--set=secrets={tls}", "--set=binds={db,cache}"]).expect("it renders");
+    let names = |role| one(&objects, "Role", role)["rules"][0]["resourceNames"].clone();
+    assert_eq!(names("shop-kubesup-secrets"), json!(["tls"]));
+    assert_eq!(names("shop-kubesup-binds"), json!(["db", "cache"]));
 }
 
 /// The Pod that a workload's controller would make.

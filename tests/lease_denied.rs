@@ -42,7 +42,7 @@ fn the_rule_that_is_missing_for_the_lease_is_named_until_it_is_granted() {
     assert!(trouble().contains(follow), "{}", trouble());
 
     grant(&namespace, &["list", "watch"]);
-    let write = "grant update on coordination.k8s.io/leases kubesup.demo.default (manifests/leader/role.yaml)";
+    let write = "grant update on coordination.k8s.io/leases (manifests/leader/role.yaml)";
     kubesup.wait_readyz(write);
     wait_until("the watch is well", trouble, |text| !text.contains(follow));
 

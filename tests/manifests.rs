@@ -141,17 +141,17 @@ const CREATE_LEASE: &str = "\"coordination.k8s.io\" leases create";
 #[test]
 fn binds_are_granted_by_the_component_for_them_and_services_by_nothing_else() {
     let documented = documented("/// rbac, bind:");
-    assert_eq!(documented.len(), 2, "{documented:?}");
+    assert_eq!(documented.len(), 3, "{documented:?}");
     assert_eq!(granted("manifests/binds"), documented);
     let all = documents("manifests/binds");
     let rules = all
         .iter()
         .filter(|document| document["kind"] == "Role")
         .flat_map(|role| role["rules"].as_array().expect("rules"));
-    for rule in rules.filter(|rule| rule["resources"][0] == "services") {
+    for rule in rules.filter(|rule| rule["resources"][0] != "endpointslices") {
         assert!(
             rule["resourceNames"].is_array(),
-            "never a namespace's Services"
+            "never a namespace's Services or Leases"
         );
     }
 }
@@ -174,9 +174,10 @@ fn each_component_grants_what_its_feature_uses_and_no_more() {
 }
 
 #[test]
-fn the_redis_example_grants_what_every_member_uses_and_what_a_leader_does() {
+fn the_redis_example_grants_what_every_member_uses_what_a_leader_does_and_the_role_label() {
     let mut used = documented("/// rbac:");
     used.extend(granted("manifests/leader"));
+    used.extend(granted("manifests/role-label"));
     assert_eq!(granted("examples/redis"), used);
 }
 

@@ -3,9 +3,9 @@
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use crate::support::api_server::{ApiServer, User};
-use crate::support::kubesup::{Outcome, command};
-use crate::support::namespace::{Namespace, POD};
+use crate::support::api_server::ApiServer;
+use crate::support::kubesup::command;
+use crate::support::namespace::Namespace;
 use crate::support::package::{Folder, demo_package};
 
 const CONFIG: &str = "demo-config";
@@ -63,14 +63,6 @@ fn namespace_with_the_pod() -> Namespace<'static> {
     namespace
 }
 
-fn check(namespace: &Namespace<'_>) -> Outcome {
-    let kubeconfig = namespace.server.kubeconfig(User::Kubesup);
-    command(
-        &["check", "--kubeconfig", &kubeconfig.display().to_string()],
-        &[("POD_NAMESPACE", &namespace.name), ("POD_NAME", POD)],
-    )
-}
-
 #[test]
 fn with_exactly_the_printed_role_kubesup_runs_without_a_denial() {
     let namespace = namespace_with_the_pod();
@@ -91,7 +83,7 @@ fn check_grants_the_printed_role_and_names_each_rule_that_is_taken_from_it() {
     let namespace = namespace_with_the_pod();
     let rules = printed();
     namespace.role(json!(rules));
-    let whole = check(&namespace);
+    let whole = namespace.check();
     assert!(!whole.stdout.contains("denied"), "{whole:?}");
     assert!(
         whole
@@ -104,7 +96,7 @@ fn check_grants_the_printed_role_and_names_each_rule_that_is_taken_from_it() {
         let mut fewer = rules.clone();
         fewer.remove(index);
         namespace.role(json!(fewer));
-        let outcome = check(&namespace);
+        let outcome = namespace.check();
         let resource = rule["resources"][0].as_str().expect("a resource");
         let named = outcome.stdout.lines().any(|line| {
             line.contains(resource)

@@ -113,6 +113,76 @@ fn the_programs_descriptors_are_the_three_and_no_more() {
     );
 }
 
+/// Health checks that each leave an orphan, one after the other, for six seconds, or with `KUBESUP_SOAK` for ten minutes.
+#[test]
+fn while_hooks_run_all_the_time_there_is_hardly_ever_a_zombie_and_never_two_at_once() {
+    let package = demo_package();
+    package.write(
+        "hooks/health-check",
+        "#!/bin/sh\necho begin\n(sleep 0.03 & exit 0)\nsleep 0.02\necho end\n",
+    );
+    let mut kubesup = Kubesup::builder()
+        .manifests(package.path())
+        .flag("--name", "demo")
+        .flag("--health-check-interval", "100ms")
+        .start();
+    kubesup.wait_ready();
+    let soak = std::env::var_os("KUBESUP_SOAK").is_some();
+    let time = Duration::from_secs(if soak { 600 } else { 6 });
+    let (mut most, mut looks, mut with) = (0, 0, 0);
+    let begun = std::time::SystemTime::now();
+    while begun.elapsed().is_ok_and(|elapsed| elapsed < time) {
+        let zombies = zombies_of(kubesup.pid());
+        most = most.max(zombies);
+        looks += 1;
+        with += usize::from(zombies > 0);
+        // A census is no condition that is waited for.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // A hook and its orphan may have ended between two looks of a storm.
+    assert!(most <= 2, "{most} zombies at once");
+    assert!(with * 4 <= looks, "zombies in {with} of {looks} looks");
+    kubesup.signal(15);
+    assert_eq!(kubesup.wait_exit(), 0);
+    let output = kubesup.output();
+    let words: Vec<&str> = output.lines().filter(|line| *line != "started").collect();
+    assert!(words.len() > 20, "{} lines", words.len());
+    // The last check may have been stopped.
+    for pair in words.chunks(2) {
+        assert!(pair == ["begin", "end"] || pair == ["begin"], "{words:?}");
+    }
+    assert!(!kubesup.log().contains("no child"), "{}", kubesup.log());
+}
+
+/// The kernel is made to give the number of the program that has ended to the next process.
+#[test]
+fn a_number_that_comes_again_belongs_to_the_new_program() {
+    let script = "echo $$ >> pids; trap 'echo told; exit 0' TERM; \
+         if [ $(wc -l < pids) = 1 ]; then \
+         (setsid sh -c \"touch left; while [ -e /proc/$$ ]; do sleep 0.01; done; echo $(($$ - 1)) > /proc/sys/kernel/ns_last_pid\" &); \
+         until [ -e left ]; do sleep 0.01; done; exit 3; fi; echo up; while :; do read -t 0.02 -u 3 ignored 3<> <(:); done";
+    let mut kubesup = AsPid1::start(
+        &[
+            "--service-min-backoff-period",
+            "1s",
+            "--service-max-backoff-period",
+            "1s",
+        ],
+        script,
+    );
+    wait_until(
+        "it runs again",
+        || kubesup.read("out") + &kubesup.read("err"),
+        |output| output.contains("up\n"),
+    );
+    let pids = kubesup.read("pids");
+    let (first, second) = pids.trim().split_once('\n').expect("two runs");
+    assert_eq!(first, second, "the number did not come again");
+    kubesup.signal(15);
+    assert_eq!(kubesup.wait_exit(), 0, "{}", kubesup.read("err"));
+    assert_eq!(kubesup.read("out"), "up\ntold\n");
+}
+
 /// A hundred at a time lose their parent, and die at the same moment.
 #[test]
 fn as_pid_1_a_storm_of_orphans_leaves_no_zombie_and_each_is_reaped() {
@@ -135,7 +205,7 @@ fn as_pid_1_a_storm_of_orphans_leaves_no_zombie_and_each_is_reaped() {
 }
 
 /// Both in turn, and of each the round that was disturbed least. Without optimization our code costs more: then it is only
-/// held to twice as much.
+/// held to four times as much.
 #[test]
 fn as_pid_1_a_storm_of_orphans_costs_no_more_processor_time_than_tini() {
     let tini = ["tini", "-s", "--"];
@@ -150,7 +220,8 @@ fn as_pid_1_a_storm_of_orphans_costs_no_more_processor_time_than_tini() {
          touch over; exec sleep 1000",
         orphans()
     );
-    let rounds = (0..5).map(|_| {
+    let soak = std::env::var_os("KUBESUP_SOAK").is_some();
+    let rounds = (0..if soak { 5 } else { 2 }).map(|_| {
         [
             storm_time(&AsPid1::start(&[], &script)),
             storm_time(&AsPid1::start_other(&tini, &script)),
@@ -159,7 +230,7 @@ fn as_pid_1_a_storm_of_orphans_costs_no_more_processor_time_than_tini() {
     let rounds: Vec<[Duration; 2]> = rounds.collect();
     let least = |of: usize| rounds.iter().map(|round| round[of]).min().expect("a round");
     let most = if cfg!(debug_assertions) && std::env::var_os("KUBESUP_BINARY").is_none() {
-        least(1) * 2
+        least(1) * 4
     } else {
         least(1)
     };

@@ -99,3 +99,42 @@ fn what_a_crashed_program_left_in_its_group_is_gone_before_the_next_start() {
         |output| output == "second\n",
     );
 }
+
+/// A pid file of an earlier life names a process that has nothing to do with this one.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the stranger is the test's child, not kubesup's"
+)]
+fn what_an_earlier_life_left_on_disk_is_not_acted_upon() {
+    let mut stranger = std::process::Command::new("sleep")
+        .arg("1000")
+        .spawn()
+        .expect("sleep");
+    let package = package("#!/bin/sh\necho run\nexec sleep 1000\n");
+    package
+        .write("hooks/init", "#!/bin/sh\necho init\n")
+        .write("hooks/reconfigure", "#!/bin/sh\necho reconfigure\n")
+        .write("hooks/post-stop", "#!/bin/sh\necho post-stop\n");
+    let first = with(&package, &[]);
+    first.main_pid();
+    first.signal(9);
+    let root = first.into_root();
+    let pid_file = root.path().join("svc/demo/PID");
+    assert!(pid_file.exists(), "it had no time to remove it");
+    std::fs::write(&pid_file, stranger.id().to_string()).expect("a file");
+    let mut second = Kubesup::builder()
+        .manifests(package.path())
+        .flag("--name", "demo")
+        .root(root)
+        .start();
+    let pid = second.main_pid();
+    assert_eq!(second.read("PID").trim(), pid.to_string());
+    second.signal(15);
+    assert_eq!(second.wait_exit(), 0);
+    assert_eq!(second.output(), "init\nrun\npost-stop\n");
+    let ended = stranger.try_wait().expect("a child");
+    stranger.kill().expect("killed");
+    stranger.wait().expect("a child");
+    assert_eq!(ended, None, "the stranger was signalled");
+}

@@ -2,43 +2,10 @@
 
 use serde_json::Value;
 
+use crate::support::contract::ITEM;
 use crate::support::kubesup::Kubesup;
 use crate::support::package::demo_package;
 use crate::support::wait_until;
-
-/// The contract's keys of an item, in their order.
-const ITEM: [&str; 30] = [
-    "all_pkg_binds",
-    "binding_mode",
-    "binds",
-    "bldr_url",
-    "cfg",
-    "channel",
-    "config_from",
-    "desired_state",
-    "health_check",
-    "hooks",
-    "initialized",
-    "last_election_status",
-    "manager_fs_cfg",
-    "pkg",
-    "process",
-    "last_process_state",
-    "next_restart_at",
-    "restart_count",
-    "restart_config",
-    "service_group",
-    "spec_file",
-    "spec_ident",
-    "spec_identifier",
-    "svc_encrypted_password",
-    "health_check_interval",
-    "sys",
-    "topology",
-    "update_strategy",
-    "update_condition",
-    "user_config_updated",
-];
 
 fn keys(value: &Value) -> Vec<&str> {
     value

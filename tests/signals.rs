@@ -175,6 +175,59 @@ fn as_pid_1_every_signal_reaches_the_group_too_and_term_stops() {
 }
 
 #[test]
+fn a_signal_while_no_program_runs_reaches_nobody_and_is_survived() {
+    let folder = Folder::new();
+    let mut kubesup = Kubesup::builder()
+        .manifests(folder.path())
+        .flag("--service-min-backoff-period", "1h")
+        .flag("--service-max-backoff-period", "1h")
+        .command(&["/bin/sh", "-c", "exit 3"])
+        .start();
+    wait_until(
+        "it is in backoff",
+        || kubesup.log(),
+        |log| log.contains("next start in"),
+    );
+    for signal in forwarded() {
+        send(kubesup.pid(), signal);
+    }
+    // HUP comes after them and is told.
+    kubesup.signal(1);
+    wait_until(
+        "HUP has come",
+        || kubesup.log(),
+        |log| log.contains("rendering anew"),
+    );
+    assert_eq!(kubesup.get("/livez").0, 200);
+    kubesup.signal(15);
+    assert_eq!(kubesup.wait_exit(), 0);
+}
+
+#[test]
+fn a_hundred_hangups_at_once_are_survived_and_restart_nothing() {
+    let folder = Folder::new();
+    let kubesup = Kubesup::builder()
+        .manifests(folder.path())
+        .flag("--name", "demo")
+        .command(&["/bin/sh", "-c", "echo up; exec sleep 1000"])
+        .start();
+    let pid = kubesup.main_pid();
+    std::thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| kubesup.signal(1));
+        }
+    });
+    wait_until(
+        "they have come",
+        || kubesup.log(),
+        |log| log.contains("rendering anew"),
+    );
+    assert_eq!(kubesup.get("/livez").0, 200);
+    assert_eq!(kubesup.main_pid(), pid);
+    assert_eq!(kubesup.output(), "up\n");
+}
+
+#[test]
 fn signals_are_rewritten_swapped_and_dropped() {
     let folder = Folder::new();
     let mut kubesup = Kubesup::builder()

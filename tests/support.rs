@@ -1,6 +1,8 @@
 //! What the tests share: a real API server, objects in it, a kubesup process, and waiting with a deadline.
 
 pub mod api_server;
+pub mod audit;
+pub mod contract;
 pub mod kubectl;
 pub mod kubesup;
 pub mod namespace;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::census;
 use crate::snapshot::Service;
 use crate::template::context::{self, Member, MemberSys};
+use crate::world::Progress;
 
 /// The whole answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -155,7 +156,11 @@ impl Butterfly {
         let elections: BTreeMap<String, Election> = members
             .iter()
             .find(|member| member.leader)
-            .map(|leader| (group.clone(), election(leader, &group)))
+            .map_or_else(
+                || unfinished(service, &group),
+                |leader| Some(election(service, leader, &group)),
+            )
+            .map(|election| (group.clone(), election))
             .into_iter()
             .collect();
         let departed: Vec<String> = members
@@ -250,13 +255,37 @@ fn rumor(member: &Member, group: &str) -> ServiceRumor {
     }
 }
 
-fn election(leader: &Member, group: &str) -> Election {
+fn election(service: &Service, leader: &Member, group: &str) -> Election {
+    let known = service.world.election.leader.as_ref();
     Election {
         member_id: leader.member_id.clone(),
         service_group: group.to_owned(),
+        term: known.map_or(0, |leader| leader.term),
+        suitability: known.map_or(0, |leader| leader.suitability),
+        // Who led last is shown until another is known.
+        status: status(service).unwrap_or("Running"),
+        votes: Vec::new(),
+    }
+}
+
+/// Nobody leads yet. As in Habitat each member begins by proposing itself.
+fn unfinished(service: &Service, group: &str) -> Option<Election> {
+    Some(Election {
+        member_id: service.world.pod.member_id(),
+        service_group: group.to_owned(),
         term: 0,
         suitability: 0,
-        status: "Finished",
+        status: status(service)?,
         votes: Vec::new(),
+    })
+}
+
+/// Where the election is; `None` where there is none.
+fn status(service: &Service) -> Option<&'static str> {
+    match service.world.election.progress {
+        Progress::None => None,
+        Progress::InProgress => Some("Running"),
+        Progress::NoQuorum => Some("NoQuorum"),
+        Progress::Finished => Some("Finished"),
     }
 }

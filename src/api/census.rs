@@ -22,7 +22,7 @@ pub struct Census<'a> {
     pub changed: bool,
     pub census_groups: BTreeMap<String, Group<'a>>,
     pub local_member_id: String,
-    /// Counters of Habitat's rumors: there are none, but for the configuration.
+    /// Counters of Habitat's rumors: there are none, but for the configuration, its files, and the term for elections.
     pub last_service_counter: u64,
     pub last_election_counter: u64,
     pub last_election_update_counter: u64,
@@ -141,7 +141,7 @@ impl<'a> Census<'a> {
             census_groups,
             local_member_id,
             last_service_counter: 0,
-            last_election_counter: 0,
+            last_election_counter: term(service),
             last_election_update_counter: 0,
             last_membership_counter: 0,
             last_service_config_counter: service.incarnation,
@@ -173,6 +173,12 @@ impl Group<'_> {
             service_files: BTreeMap::new(),
         }
     }
+}
+
+/// The term of whoever leads: each election counts it up.
+fn term(service: &Service) -> u64 {
+    let leader = service.world.election.leader.as_ref();
+    leader.map_or(0, |leader| leader.term)
 }
 
 /// The service files in force. What a Secret holds is not told.

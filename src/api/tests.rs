@@ -1,5 +1,7 @@
 //! Every route, status code and check, by asking the router itself.
 
+#[path = "../../tests/support/contract.rs"]
+mod contract;
 mod fixture;
 mod own;
 mod schemas;

@@ -102,7 +102,7 @@ fn selected(key: &WatchKey, identity: &Identity) -> (&'static str, String) {
             format!("kubernetes.io/service-name={service}"),
         ),
         WatchKey::ConfigMap { name } => ("configmaps", format!("metadata.name={name}")),
-        WatchKey::Lease { name } => (
+        WatchKey::Lease { name } | WatchKey::BoundLease { name, .. } => (
             "leases.coordination.k8s.io",
             format!("metadata.name={name}"),
         ),

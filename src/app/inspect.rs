@@ -206,7 +206,13 @@ fn inventory(objects: &Objects, namespace: &str) -> Inventory {
         ),
         secrets: Some(secrets.filter_map(|o| o.metadata.name.clone()).collect()),
         services: Some(services.collect()),
-        leases: Some(objects.leases.clone()),
+        leases: Some(
+            objects
+                .leases
+                .iter()
+                .filter_map(|o| o.metadata.name.clone())
+                .collect(),
+        ),
         policies: Some(objects.policies.clone()),
     }
 }

@@ -94,6 +94,8 @@ pub(super) fn gather(
 
 /// What the world is after all that is wanted has been seen once.
 fn observe(mut fold: Fold, objects: &Objects) -> View {
+    // It costs nothing here.
+    fold.read_leaders(true);
     let mut seen = BTreeSet::new();
     loop {
         let wanted: BTreeSet<_> = fold.wanted().difference(&seen).cloned().collect();

@@ -21,8 +21,8 @@ use super::lease::{self, Written};
 use super::watch::follow_lease;
 use crate::clock;
 use crate::lifecycle::election::{
-    Candidate, Election, Identity, Input, Label, Lease, Moment, Notice, Order, Outlook, Output,
-    Progress, Purpose, Sighting, Stand, Why, fence, role,
+    Candidate, Election, Identity, Input, Label, Lease, Moment, Notice, Order, Outcome, Outlook,
+    Output, Progress, Purpose, Sighting, Stand, Why, fence, role,
 };
 use crate::world::{self, Delta, Observation, WatchKey};
 
@@ -75,8 +75,8 @@ pub async fn run(
         labelled: stand.labelled,
         versions: Vec::new(),
         writing: None,
+        refusal: None,
         ended: None,
-        refused: None,
         fences: fence::Seen::default(),
         troubles: Troubles::default(),
         told: None,
@@ -99,6 +99,7 @@ pub async fn alone(mut channels: Channels) {
                 until: Duration::MAX,
             },
             holder: Some((stand.me.to_string(), 1)),
+            suitability: 0,
             progress: Progress::Finished,
             involved: false,
             ended: None,
@@ -138,11 +139,11 @@ struct Task {
     /// The newest objects, to write over.
     versions: Vec<ApiLease>,
     writing: Option<BoxFuture<'static, (u64, Written)>>,
+    /// Why the last write failed: said once, and when it is over.
+    refusal: Option<String>,
     /// The last lead of ours that ended, and why.
     ended: Option<(u64, Why)>,
     fences: fence::Seen,
-    /// Why the last write failed.
-    refused: Option<String>,
     troubles: Troubles,
     /// What was told of them last.
     told: Option<String>,
@@ -239,22 +240,25 @@ impl Task {
 
     fn written(&mut self, id: u64, written: Written) {
         self.writing = None;
-        if let Some(error) = &written.error {
-            // It is tried again every few seconds: the same reason is told once.
-            let error = error.to_string();
-            if self.refused.as_ref() == Some(&error) {
-                debug!(lease = %self.lease, %error, "the Lease is not written yet");
-            } else {
-                warn!(lease = %self.lease, %error, "the Lease is not written");
-                self.refused = Some(error);
+        match (&written.error, &written.outcome) {
+            (Some(error), Outcome::Conflict) => debug!(%error, "somebody else wrote the Lease"),
+            (Some(error), _) => {
+                let refusal = lease::refusal(&self.namespace, &self.lease, error);
+                if lease::is_lasting(error) {
+                    self.troubles.write = Some(refusal.clone());
+                }
+                if self.refusal.as_ref() != Some(&refusal) {
+                    warn!(problem = refusal, %error, "the Lease is not written");
+                    self.refusal = Some(refusal);
+                }
             }
-        } else if written.lease.is_some() {
-            self.refused = None;
-        }
-        match lease::write_trouble(&self.namespace, &self.lease, &written) {
-            Some(trouble) => self.troubles.write = Some(trouble),
-            None if written.lease.is_some() => self.troubles.write = None,
-            None => {}
+            (None, Outcome::Ok(_)) => {
+                self.troubles.write = None;
+                if let Some(problem) = self.refusal.take() {
+                    info!(problem, "the Lease is written again");
+                }
+            }
+            (None, _) => {}
         }
         if let Some(lease) = written.lease {
             self.note(Some(lease));
@@ -306,6 +310,7 @@ impl Task {
                 .election
                 .holder()
                 .map(|(holder, term)| (holder.to_owned(), term)),
+            suitability: self.election.suitability(),
             progress: self.election.progress(now),
             involved: self.election.is_involved(),
             ended: self.ended,

@@ -185,21 +185,22 @@ pub async fn write(
     }
 }
 
-/// Why the Lease cannot be written, when nothing but somebody's doing mends that. Meeting another's write is no trouble.
-pub fn write_trouble(namespace: &str, name: &str, written: &Written) -> Option<String> {
-    let Some(kube::Error::Api(status)) = &written.error else {
-        return None;
+/// Why the Lease is not written, and what to do: `cannot write Lease: shop/x: 403 forbidden; grant update on …`.
+pub fn refusal(namespace: &str, name: &str, error: &kube::Error) -> String {
+    let why = match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            let (verbs, resource) = (LEASE_WRITES.verbs.join(" and "), LEASE_WRITES.qualified());
+            format!("403 forbidden; grant {verbs} on {resource} (manifests/leader/role.yaml)")
+        }
+        kube::Error::Api(status) => format!("{} {}", status.code, status.message.trim()),
+        other => other.to_string(),
     };
-    let object = format!("cannot write Lease: {namespace}/{name}");
-    match status.code {
-        403 => Some(format!(
-            "{object}: 403 forbidden; grant {} on {} {name} (manifests/leader/role.yaml)",
-            LEASE_WRITES.verbs.join(" and "),
-            LEASE_WRITES.qualified()
-        )),
-        400 | 422 => Some(format!("{object}: {} {}", status.code, status.message)),
-        _ => None,
-    }
+    format!("cannot write Lease: {namespace}/{name}: {why}")
+}
+
+/// Whether nothing but somebody's doing mends that.
+pub fn is_lasting(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422))
 }
 
 /// Another version, one that exists already, and none at all are the same to the election: the watch will tell.

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::history::History;
 use crate::lifecycle::election::{Label, Role};
+use crate::rbac::Right;
 use crate::snapshot::Snapshot;
 
 /// For one write. 10 s: nobody waits for it, and the next says more.
@@ -70,17 +71,29 @@ async fn own(snapshots: &mut watch::Receiver<Snapshot>) -> Option<Own> {
     })
 }
 
-/// Whether the API server will never take it from us: no right, or the Pod of this UID is gone. A write that only met
-/// another one (409) is not: the next attempt is made on what is there then.
-fn is_final(error: &kube::Error) -> bool {
+/// Why the API server will never take it from us, if that is so: there is no right, or the Pod of this UID is gone. A write
+/// that only met another one (409) is not: the next attempt is made on what is there then. `right` is what to grant.
+fn is_final(error: &kube::Error, right: Right) -> Option<String> {
     let kube::Error::Api(status) = error else {
-        return false;
+        return None;
     };
-    let of_another = ["UID in precondition", "uid mismatch", "metadata.uid"];
+    let said = &status.message;
+    // A patch with the UID of a Pod that was made anew: what Kubernetes 1.37 says.
+    let of_another = said.contains("metadata.uid") && said.contains("field is immutable");
     match status.code {
-        403 | 404 => true,
-        409 | 422 => of_another.iter().any(|said| status.message.contains(said)),
-        _ => false,
+        403 => {
+            let (verbs, resource) = (right.verbs.join(" and "), right.qualified());
+            Some(format!(
+                "403 forbidden; grant {verbs} on {resource} (kubesup rbac)"
+            ))
+        }
+        404 => Some(format!("404 not found: {said}")),
+        422 if of_another => Some(format!(
+            "the Pod of this name is another one now ({})",
+            said.split_once("is invalid: ")
+                .map_or(said.as_str(), |(_, why)| why)
+        )),
+        _ => None,
     }
 }
 
@@ -101,23 +114,36 @@ mod tests {
     use kube::core::Status;
 
     use super::*;
+    use crate::rbac;
 
     #[test]
     fn only_a_write_that_merely_met_another_is_tried_again() {
         let answer = |code, message: &str| {
             let status = Status::failure(message, "").with_code(code);
-            is_final(&kube::Error::Api(Box::new(status)))
+            is_final(&kube::Error::Api(Box::new(status)), rbac::POD_STATUS)
         };
-        assert!(answer(403, "") && answer(404, ""));
-        assert!(answer(
-            409,
-            "Precondition failed: UID in precondition: a, UID in object meta: b"
-        ));
-        assert!(answer(
-            422,
-            "Pod is invalid: metadata.uid: Invalid value: field is immutable"
-        ));
+        let forbidden = answer(403, "pods is forbidden");
+        assert_eq!(
+            forbidden.as_deref(),
+            Some("403 forbidden; grant patch on pods/status (kubesup rbac)")
+        );
+        assert!(answer(404, "").is_some());
+        let another =
+            "Pod \"web-0\" is invalid: metadata.uid: Invalid value: \"u-1\": field is immutable";
+        assert_eq!(
+            answer(422, another).as_deref(),
+            Some(
+                "the Pod of this name is another one now (metadata.uid: Invalid value: \"u-1\": field is immutable)"
+            )
+        );
         let conflict = "Operation cannot be fulfilled on pods: the object has been modified";
-        assert!(!answer(409, conflict) && !answer(500, "") && !answer(422, "status"));
+        for (code, message) in [
+            (409, conflict),
+            (500, ""),
+            (422, "status"),
+            (422, "spec: field is immutable"),
+        ] {
+            assert_eq!(answer(code, message), None);
+        }
     }
 }

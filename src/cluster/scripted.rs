@@ -174,6 +174,16 @@ impl Call {
         self.end().await;
     }
 
+    /// A refusal that asks for a pause.
+    pub(super) async fn refuse_for(mut self, code: u16, seconds: u32) {
+        let body = status(code).to_string();
+        let length = body.len();
+        self.raw(&format!(
+            "HTTP/1.1 {code} X\r\nConnection: close\r\nRetry-After: {seconds}\r\nContent-Length: {length}\r\n\r\n{body}"
+        ))
+        .await;
+    }
+
     /// Waits until the client has gone.
     pub(super) async fn gone(mut self) {
         let mut rest = [0];

@@ -28,7 +28,9 @@ impl Target {
     /// Where it is: binds may be elsewhere.
     pub(super) fn namespace(&self) -> &str {
         match &self.key {
-            WatchKey::BoundSlices { namespace, .. } | WatchKey::BoundService { namespace, .. } => {
+            WatchKey::BoundSlices { namespace, .. }
+            | WatchKey::BoundService { namespace, .. }
+            | WatchKey::BoundLease { namespace, .. } => {
                 namespace.as_deref().unwrap_or(&self.namespace)
             }
             _ => &self.namespace,
@@ -43,7 +45,7 @@ impl Target {
             WatchKey::ConfigMap { .. } => "ConfigMap",
             WatchKey::Secret { .. } => "Secret",
             WatchKey::BoundService { .. } => "Service",
-            WatchKey::Lease { .. } => "Lease",
+            WatchKey::Lease { .. } | WatchKey::BoundLease { .. } => "Lease",
         }
     }
 
@@ -62,13 +64,20 @@ impl Target {
                 let services: Vec<_> = services.iter().map(String::as_str).collect();
                 format!("namespace {namespace}, Service {}", services.join(", "))
             }
-            WatchKey::BoundService { service, .. } => format!("{namespace}/{service}"),
+            WatchKey::BoundService { service: name, .. } | WatchKey::BoundLease { name, .. } => {
+                format!("{namespace}/{name}")
+            }
         }
     }
 
     /// A parser's reason may quote what it read: of a Secret it is neither told nor logged.
     pub(super) fn is_secret(&self) -> bool {
         matches!(self.key, WatchKey::Secret { .. })
+    }
+
+    /// The Lease of a group.
+    pub(super) fn is_lease(&self) -> bool {
+        matches!(self.key, WatchKey::Lease { .. })
     }
 
     /// What it must be allowed to do.
@@ -81,6 +90,7 @@ impl Target {
             WatchKey::Secret { .. } => rbac::SECRETS,
             WatchKey::BoundService { .. } => rbac::BOUND_SERVICES,
             WatchKey::Lease { .. } => rbac::LEASES,
+            WatchKey::BoundLease { .. } => rbac::BOUND_LEASES,
         }
     }
 
@@ -89,7 +99,9 @@ impl Target {
         let right = self.right();
         let (verbs, resource) = (right.verbs.join(" and "), right.qualified());
         let place = match &self.key {
-            WatchKey::BoundSlices { .. } | WatchKey::BoundService { .. } => {
+            WatchKey::BoundSlices { .. }
+            | WatchKey::BoundService { .. }
+            | WatchKey::BoundLease { .. } => {
                 format!("in namespace {}, ", self.namespace())
             }
             _ => String::new(),
@@ -105,9 +117,9 @@ impl Target {
                 "manifests/base/rbac.yaml"
             }
             WatchKey::Secret { .. } => "manifests/secrets/role.yaml",
-            WatchKey::BoundSlices { .. } | WatchKey::BoundService { .. } => {
-                "manifests/binds/role.yaml"
-            }
+            WatchKey::BoundSlices { .. }
+            | WatchKey::BoundService { .. }
+            | WatchKey::BoundLease { .. } => "manifests/binds/role.yaml",
             WatchKey::Lease { .. } => "manifests/leader/role.yaml",
         }
     }
@@ -131,6 +143,10 @@ mod tests {
             WatchKey::BoundService {
                 namespace: None,
                 service: service(),
+            },
+            WatchKey::BoundLease {
+                namespace: None,
+                name: "l".into(),
             },
             WatchKey::Lease { name: "l".into() },
         ];

@@ -114,6 +114,7 @@ impl Source {
             WatchKey::Secret { name } => self.watch_secret(name, stop),
             WatchKey::BoundSlices { services, .. } => self.watch_bound_slices(key, services, stop),
             WatchKey::BoundService { service, .. } => self.watch_bound_service(key, service, stop),
+            WatchKey::BoundLease { name, .. } => self.watch_bound_lease(key, name, stop),
             WatchKey::Lease { name } => self.watch_lease(name, stop),
         }
     }
@@ -224,6 +225,25 @@ impl Source {
             delta,
         };
         self.follow::<Service>(key.clone(), by_name(service), observe, stop)
+    }
+
+    /// Watches the Lease of one bound group by its name. Needed only where a template reads who leads it.
+    ///
+    /// # RBAC
+    ///
+    /// rbac, bind: "coordination.k8s.io" leases list,watch
+    fn watch_bound_lease(
+        &self,
+        key: &WatchKey,
+        name: &str,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, ()> {
+        let watch = key.clone();
+        let observe = move |delta| Observation::BoundLeases {
+            watch: watch.clone(),
+            delta,
+        };
+        self.follow::<Lease>(key.clone(), by_name(name), observe, stop)
     }
 
     /// Watches the group's Lease by its name, so that a Role may grant it by `resourceNames`.

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::lease_name;
+
 /// A service that this one needs, under a name of the package's choosing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
@@ -64,6 +66,11 @@ impl Bind {
             group: group.to_owned(),
             org: org.map(str::to_owned),
         })
+    }
+
+    /// The Lease of the group that is bound.
+    pub fn lease(&self) -> String {
+        lease_name(&self.service, &self.group)
     }
 
     /// `service.group[@org]`, as Habitat names what is bound.

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// The Lease of a group.
+pub fn lease_name(service: &str, group: &str) -> String {
+    format!("kubesup.{service}.{group}")
+}
+
 /// How a lead is held, lost and taken over. Every member of a group should have the same ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseTimes {

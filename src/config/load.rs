@@ -198,6 +198,11 @@ mod tests {
             .map(|name| ((*name).to_owned(), "x".to_owned()))
             .collect();
         assert_eq!(environment(&variables).1, Vec::<String>::new());
+        for key in Key::ALL {
+            let name = key.environment_name();
+            let rest = name.strip_prefix(ENVIRONMENT_PREFIX).expect("the prefix");
+            assert!(!is_service_link(rest), "a Service could set {name}");
+        }
         let typo = BTreeMap::from([("KUBESUP_GRUOP".to_owned(), "x".to_owned())]);
         assert_eq!(
             environment(&typo).1,

@@ -338,11 +338,10 @@ impl Reader<'_> {
     /// A service's or group's name: `# @ .` and `/` would make the service group ambiguous (contract, vocabulary).
     fn word(&mut self, key: Key) -> Option<String> {
         let text = self.text(key)?.to_owned();
-        if text.contains(['#', '@', '.', '/']) || text.contains(char::is_whitespace) {
-            self.problem(
-                key,
-                format!("{text:?} may not hold `#`, `@`, `.`, `/` or white space"),
-            );
+        let odd = |c: char| c.is_whitespace() || c.is_control() || "#@./".contains(c);
+        if text.contains(odd) {
+            let what = "`#`, `@`, `.`, `/`, white space or control characters";
+            self.problem(key, format!("{text:?} may not hold {what}"));
         }
         Some(text)
     }
@@ -910,5 +909,52 @@ mod tests {
         assert_eq!(parse_signal("28"), Some(28));
         assert_eq!(parse_signal("NOPE"), None);
         assert_eq!(parse_signal("65"), None);
+    }
+
+    #[test]
+    fn each_stop_signal_that_a_habitat_package_may_name_is_known() {
+        let numbers = [
+            ("INT", 2),
+            ("ILL", 4),
+            ("ABRT", 6),
+            ("FPE", 8),
+            ("KILL", 9),
+            ("SEGV", 11),
+            ("TERM", 15),
+            ("HUP", 1),
+            ("QUIT", 3),
+            ("ALRM", 14),
+            ("USR1", 10),
+            ("USR2", 12),
+            ("CHLD", 17),
+        ];
+        for (name, number) in numbers {
+            assert_eq!(parse_signal(name), Some(number), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_a_group_or_an_organisation_with_odd_characters_is_refused() {
+        for odd in [
+            "a#b", "a@b", "a.b", "..", "a/b", "a b", "\t", "a\nb", "a\u{7}b", "a\u{7f}", "a\u{a0}b",
+        ] {
+            let problems = problems(&[(Key::Name, odd), (Key::Group, odd), (Key::Org, odd)]);
+            let flags: Vec<_> = problems
+                .iter()
+                .map(|problem| problem.split(':').next().unwrap_or_default())
+                .collect();
+            assert_eq!(
+                flags,
+                ["flag --name", "flag --group", "flag --org"],
+                "{problems:?}"
+            );
+            let why = format!("{odd:?} may not hold");
+            assert!(
+                problems.iter().all(|problem| problem.contains(&why)),
+                "{problems:?}"
+            );
+        }
+        let fine = [(Key::Name, "a-b_c"), (Key::Group, "größe"), (Key::Org, "1")];
+        assert!(resolve(&layers(&fine), None).is_ok());
     }
 }

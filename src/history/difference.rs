@@ -198,6 +198,9 @@ impl Found {
             );
             let object = format!("EndpointSlices of Service {place}");
             self.members(&object, &known.members, &group.members);
+            if known.leader != group.leader {
+                self.add(&format!("leader of Service {place}"), None, Kind::Changed);
+            }
         }
     }
 

@@ -402,6 +402,7 @@ mod differences {
                     .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
                     .collect(),
                 members: BTreeMap::new(),
+                leader: crate::world::BoundLeader::default(),
             };
             World {
                 binds: [("db".to_owned(), group)].into(),
@@ -421,6 +422,14 @@ mod differences {
             ["Service data/pg annotation kubesup.dev/export.user Changed"]
         );
         assert_eq!(between(Some(&there), &there), []);
+        let mut led = there.clone();
+        if let Some(group) = led.binds.get_mut("db") {
+            group.leader = crate::world::BoundLeader::Vacant;
+        }
+        assert_eq!(
+            shown(&between(Some(&there), &led)),
+            ["leader of Service data/pg - Changed"]
+        );
     }
 
     #[test]

@@ -258,6 +258,8 @@ pub struct Outlook {
     pub order: Order,
     /// Who leads, as far as is known, and in which term; see [`Election::holder`].
     pub holder: Option<(String, u64)>,
+    /// How well suited it said to be when it took over; see [`Election::suitability`].
+    pub suitability: u64,
     /// Where the election is.
     pub progress: Progress,
     /// See [`Election::is_involved`].

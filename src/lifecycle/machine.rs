@@ -177,7 +177,9 @@ impl Lifecycle {
             .filter(|job| !job.killed)
             .filter_map(|job| job.kill_at);
         // What waits for the end of its predecessor needs no clock.
-        let free = |job: Job, at: Option<Duration>| at.filter(|_| !self.jobs.contains_key(&job));
+        let free = |job: Job, at: Option<Duration>| {
+            at.filter(|_| !self.jobs.contains_key(&job) && !self.is_held_by_demotion())
+        };
         let running = match self.stage {
             Stage::Running => [
                 self.restart_due
@@ -232,7 +234,8 @@ impl Lifecycle {
         commands: &mut Vec<Command>,
     ) {
         self.members = members.max(1);
-        self.demoting = false;
+        // A demotion that is under way stays one.
+        self.demoting &= !self.has_taken_over();
         if self.rendered.as_ref() == Some(&files) {
             return;
         }

@@ -121,6 +121,18 @@ mod tests {
     }
 
     #[test]
+    fn a_first_pause_above_the_longest_is_lowered_to_it() {
+        let mut restarts = Restarts::default();
+        let mut jitter = Jitter::new(1);
+        for _ in 0..5 {
+            assert_eq!(
+                restarts.pause(30 * SECOND, 5 * SECOND, &mut jitter),
+                5 * SECOND
+            );
+        }
+    }
+
+    #[test]
     fn a_long_run_and_a_wanted_restart_reset_the_backoff() {
         let mut jitter = Jitter::new(3);
         let mut restarts = Restarts::default();

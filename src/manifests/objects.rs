@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, PodTemplateSpec, Secret, Service};
 use k8s_openapi::api::discovery::v1::{EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -30,8 +31,8 @@ pub struct Objects {
     pub services: Vec<Service>,
     /// EndpointSlices.
     pub slices: Vec<EndpointSlice>,
-    /// Names of Leases.
-    pub leases: BTreeSet<String>,
+    /// Leases.
+    pub leases: Vec<Lease>,
     /// Names of `ValidatingAdmissionPolicies`.
     pub policies: BTreeSet<String>,
 }
@@ -67,7 +68,7 @@ impl Objects {
             "Secret" => self.secrets.push(secret(value)?),
             "Service" => self.services.push(read(value)?),
             "EndpointSlice" => self.slices.push(read(value)?),
-            "Lease" => self.leases.extend(name(&value)),
+            "Lease" => self.leases.push(read(value)?),
             "ValidatingAdmissionPolicy" => self.policies.extend(name(&value)),
             "StatefulSet" => {
                 let set: StatefulSet = read(value)?;
@@ -176,6 +177,17 @@ impl Objects {
                     delta: Delta::Reset(named.cloned().collect()),
                 }
             }
+            WatchKey::BoundLease { namespace, name } => {
+                let named = self.leases.iter().filter(|object| {
+                    object.metadata.name.as_ref() == Some(name)
+                        && self.is_in(&object.metadata, namespace.as_deref())
+                });
+                Observation::BoundLeases {
+                    watch: watch.clone(),
+                    delta: Delta::Reset(named.cloned().collect()),
+                }
+            }
+            // Who leads alone looks at none.
             WatchKey::Lease { name } => Observation::Leases {
                 name: name.clone(),
                 delta: Delta::Reset(Vec::new()),
@@ -357,6 +369,27 @@ mod tests {
             objects.slices_of("demo")[0].metadata.name.as_deref(),
             Some("x")
         );
+    }
+
+    #[test]
+    fn the_lease_of_a_bound_group_is_seen_in_its_namespace_and_elsewhere_as_absent() {
+        let mut objects = Objects::default();
+        let lease = json!({"kind": "Lease", "metadata": {"name": "kubesup.pg.default", "namespace": "data"}, "spec": {"holderIdentity": "a/b/c/d"}});
+        objects.add(lease).expect("a Lease");
+        let count = |namespace: Option<&str>| {
+            let watch = WatchKey::BoundLease {
+                namespace: namespace.map(str::to_owned),
+                name: "kubesup.pg.default".to_owned(),
+            };
+            match objects.observation(&watch) {
+                Observation::BoundLeases {
+                    delta: Delta::Reset(all),
+                    ..
+                } => all.len(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((count(Some("data")), count(None)), (1, 0));
     }
 
     #[test]

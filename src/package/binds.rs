@@ -138,7 +138,8 @@ fn unsatisfied(bind: &str, group: &BoundGroup, facts: &Facts) -> Option<String> 
             "The specified service group '{name}' for binding '{bind}' is not (yet?) present in the census data."
         ));
     }
-    let Some(first) = group.members.values().find(|member| is_active(member)) else {
+    let mut members = group.members.values().map(AsRef::as_ref);
+    let Some(first) = members.find(|member| is_active(member)) else {
         let hint = match &group.external_name {
             Some(host) => format!(
                 " Service {}/{} is an ExternalName ({host}), which has no EndpointSlices; bind a Service without a selector that has some",
@@ -150,7 +151,11 @@ fn unsatisfied(bind: &str, group: &BoundGroup, facts: &Facts) -> Option<String> 
             "The specified service group '{name}' for binding '{bind}' is present in the census, but currently has no active members.{hint}"
         ));
     };
-    let has = Exports::of(group).of_member(first);
+    let told = group
+        .leader()
+        .filter(|member| is_active(member))
+        .unwrap_or(first);
+    let has = Exports::of(group).of_member(told);
     let mut declared = facts.binds.iter().chain(&facts.binds_optional);
     let required = declared
         .find(|declared| declared.name == bind)

@@ -37,7 +37,23 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn however_the_bytes_are_cut_the_last_ones_are_kept(
+            chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..2 * KEPT), 0..8),
+        ) {
+            let tail = Tail::default();
+            for chunk in &chunks {
+                tail.push(chunk);
+            }
+            let all = chunks.concat();
+            prop_assert_eq!(tail.take(), &all[all.len().saturating_sub(KEPT)..]);
+        }
+    }
 
     #[test]
     fn only_the_last_bytes_are_kept() {

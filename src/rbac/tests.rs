@@ -64,11 +64,13 @@ fn a_leader_needs_its_groups_lease_and_no_other() {
 fn binds_need_their_services_by_name_and_the_slices_of_other_namespaces() {
     let settings = settings(&[(Key::Bind, "db:data/pg,queue:nats,again:data/pg.blue")]);
     assert_eq!(
-        texts(&settings, Facts::default())[2..5],
+        texts(&settings, Facts::default())[2..7],
         [
             "list, watch on services nats",
+            "list, watch on coordination.k8s.io/leases kubesup.nats.default",
             "list, watch on discovery.k8s.io/endpointslices in namespace data",
             "list, watch on services pg in namespace data",
+            "list, watch on coordination.k8s.io/leases kubesup.pg.default, kubesup.pg.blue in namespace data",
         ]
     );
 }

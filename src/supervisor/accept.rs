@@ -222,6 +222,12 @@ impl Accepted {
         }
     }
 
+    /// Whether templates read who leads what is bound; `None` when they cannot be read themselves.
+    pub(super) fn reads_leaders(&mut self, world: &World, base: &Base) -> Option<bool> {
+        let base = base.as_ref().ok()?;
+        self.revisions.reads_leaders(world, base, &self.settings)
+    }
+
     /// Follows the binds, and says what became of each.
     fn look_at_binds(&mut self, world: &World, base: &Base) {
         let Ok(base) = base else { return };

@@ -226,6 +226,7 @@ impl Lead {
                         .map_or_else(String::new, |(holder, _)| holder.clone()),
                     member_id: stand.me.member_id(),
                     term: *term,
+                    suitability: outlook.suitability,
                     fence: fence.clone(),
                     is_me: true,
                 })
@@ -240,6 +241,7 @@ impl Lead {
                 holder: holder.clone(),
                 member_id: identity.member_id(),
                 term: *term,
+                suitability: outlook.suitability,
                 fence: outlook.fence.clone().unwrap_or_default(),
                 is_me: false,
             })

@@ -12,6 +12,8 @@ pub struct Reach {
     pub kube: bool,
     /// `bind`, with its members.
     pub bind: bool,
+    /// Who leads what is bound: `leader` and `first` of a bind.
+    pub bound_leaders: bool,
 }
 
 impl Reach {
@@ -21,6 +23,7 @@ impl Reach {
             svc: false,
             kube: false,
             bind: false,
+            bound_leaders: false,
         };
         for text in texts {
             for mustache in mustaches(text) {
@@ -29,8 +32,10 @@ impl Reach {
                 reach.svc |= unclear || words(inside).any(|word| word == "svc");
                 reach.kube |= unclear || words(inside).any(|word| word == "kube");
                 reach.bind |= unclear || words(inside).any(|word| word == "bind");
+                reach.bound_leaders |= unclear || names_a_leader(inside);
             }
         }
+        reach.bound_leaders &= reach.bind;
         reach
     }
 }
@@ -39,6 +44,13 @@ fn words(inside: &str) -> impl Iterator<Item = &str> {
     inside
         .split(|c: char| !c.is_alphanumeric() && c != '_')
         .filter(|word| !word.is_empty())
+}
+
+/// `bind.db` and `leader` may stand in different places: `{{#with bind.db}}{{leader.sys.ip}}`.
+fn names_a_leader(inside: &str) -> bool {
+    // `@first` is a loop's.
+    let inside = inside.replace("@first", "");
+    words(&inside).any(|word| matches!(word, "leader" | "first"))
 }
 
 /// Whether the whole context, or a computed part of it, may be meant.
@@ -82,6 +94,27 @@ mod tests {
         );
         assert_eq!(reach("{{#if bind.db}}x{{/if}}"), (false, false, true));
         assert_eq!(reach("{{toJson ../svc}}{{[kube]}}"), (true, true, false));
+    }
+
+    #[test]
+    fn who_leads_what_is_bound_is_read_by_leader_and_first_of_a_bind() {
+        let reads = |text: &str| Reach::of([text].into_iter()).bound_leaders;
+        for text in [
+            "{{bind.db.leader.sys.ip}}",
+            "{{bind.db.first.sys.ip}}",
+            "{{#with bind.db}}{{#with leader}}{{sys.ip}}{{/with}}{{/with}}",
+            "{{#each bind as |b name|}}{{b.[first].sys.ip}}{{/each}}",
+            "{{toJson this}}",
+        ] {
+            assert!(reads(text), "{text}");
+        }
+        for text in [
+            "{{svc.leader.sys.ip}}",
+            "{{#each bind.db.members}}{{sys.ip}}{{#unless @first}},{{/unless}}{{/each}}",
+            "the leader of {{bind.db.members.[0].sys.ip}}",
+        ] {
+            assert!(!reads(text), "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ mod additions;
 mod bad_input;
 mod binds;
 mod context;
+#[path = "../../tests/support/contract.rs"]
+mod contract;
 mod engine;
 mod habitat_helpers;
 mod random;

@@ -6,11 +6,12 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::Serialize;
 
-use super::members::{self, Members, Slice};
+use super::members::{self, Member, Members, Slice};
 use super::{Delta, OwnPod, WatchKey};
 use crate::config::Bind;
 
@@ -42,6 +43,34 @@ pub struct BoundGroup {
     pub exports: BTreeMap<String, String>,
     /// All its endpoints by `member_id`, those that depart included.
     pub members: Members,
+    /// Who leads it.
+    pub leader: BoundLeader,
+}
+
+/// What is known of who leads a bound group. It is looked at only while a template reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub enum BoundLeader {
+    /// Nobody has looked yet.
+    #[default]
+    NotRead,
+    /// Its Lease cannot be read, and never was.
+    Unknown,
+    /// It has no Lease, so that nobody leads.
+    NoElection,
+    /// It has one that nobody holds.
+    Vacant,
+    /// The `member_id` of the Lease's holder, who may be no member any more.
+    Member(String),
+}
+
+impl BoundGroup {
+    /// The member that leads.
+    pub fn leader(&self) -> Option<&Member> {
+        let BoundLeader::Member(id) = &self.leader else {
+            return None;
+        };
+        self.members.get(id).map(AsRef::as_ref)
+    }
 }
 
 /// What matters of a bound Service.
@@ -56,6 +85,7 @@ struct Facts {
 pub(super) struct Bound {
     slices: BTreeMap<WatchKey, BTreeMap<String, (String, Slice)>>,
     services: BTreeMap<WatchKey, Option<Facts>>,
+    leaders: BTreeMap<WatchKey, BoundLeader>,
 }
 
 impl Bound {
@@ -80,6 +110,23 @@ impl Bound {
             service: bind.service.clone(),
         });
         slices.chain(services).collect()
+    }
+
+    /// One watch for the Lease of each group that is bound, while somebody reads who leads.
+    pub(super) fn leases(binds: &[Bind], own_namespace: &str) -> BTreeSet<WatchKey> {
+        let lease = |bind: &Bind| lease_of(bind, own_namespace);
+        binds.iter().map(lease).collect()
+    }
+
+    /// The Lease of a bound group, or its absence.
+    pub(super) fn apply_lease(&mut self, watch: WatchKey, delta: &Delta<Lease>) {
+        let lease = match delta {
+            Delta::Reset(all) => all.first(),
+            Delta::Apply(lease) => Some(lease.as_ref()),
+            Delta::Delete(_) => None,
+        };
+        let leader = lease.map_or(BoundLeader::NoElection, leader);
+        self.leaders.insert(watch, leader);
     }
 
     /// Slices of the Services that a watch selects. One without the label is nobody's.
@@ -119,6 +166,7 @@ impl Bound {
     pub(super) fn retain(&mut self, wanted: &BTreeSet<WatchKey>) {
         self.slices.retain(|watch, _| wanted.contains(watch));
         self.services.retain(|watch, _| wanted.contains(watch));
+        self.leaders.retain(|watch, _| wanted.contains(watch));
     }
 
     /// What is known of each bind. What nobody has told yet is added to the problems, unless its watch is in trouble: one
@@ -147,8 +195,14 @@ impl Bound {
                     unread.push(line);
                 }
             }
+            let lease = lease_of(bind, own_namespace);
+            let leader = match self.leaders.get(&lease) {
+                Some(leader) => leader.clone(),
+                None if troubles.contains_key(&lease) => BoundLeader::Unknown,
+                None => BoundLeader::NotRead,
+            };
             let group = self.group(bind, own, own_namespace, &unread);
-            groups.insert(bind.name.clone(), group);
+            groups.insert(bind.name.clone(), BoundGroup { leader, ..group });
         }
         groups
     }
@@ -196,6 +250,7 @@ impl Bound {
                 .map(|facts| facts.exports.clone())
                 .unwrap_or_default(),
             members: members::join_others(slices.into_iter(), own),
+            leader: BoundLeader::default(),
         }
     }
 }
@@ -205,6 +260,25 @@ fn foreign(bind: &Bind, own_namespace: &str) -> Option<String> {
     bind.namespace
         .clone()
         .filter(|namespace| namespace != own_namespace)
+}
+
+fn lease_of(bind: &Bind, own_namespace: &str) -> WatchKey {
+    WatchKey::BoundLease {
+        namespace: foreign(bind, own_namespace),
+        name: bind.lease(),
+    }
+}
+
+/// Who holds it. Whether renewals still come is not looked at: who led last is shown until another one does, and a Pod that
+/// is gone is no member. What is no identity of kubesup's (`<pod>/<container>/<uid>/<nonce>`) is nobody.
+fn leader(lease: &Lease) -> BoundLeader {
+    let spec = lease.spec.as_ref();
+    let holder = spec.and_then(|spec| spec.holder_identity.as_deref());
+    let parts: Vec<&str> = holder.unwrap_or_default().split('/').collect();
+    match parts.as_slice() {
+        [_, _, uid, _] if !uid.is_empty() => BoundLeader::Member(uid.replace('-', "")),
+        _ => BoundLeader::Vacant,
+    }
 }
 
 fn selects(watch: &WatchKey, bind: &Bind, own_namespace: &str) -> bool {

@@ -26,6 +26,8 @@ pub struct Fold {
     config_maps: BTreeMap<String, Watched>,
     secrets: BTreeMap<String, Watched>,
     bound: Bound,
+    /// Templates read who leads what is bound.
+    reads_leaders: bool,
     troubles: BTreeMap<WatchKey, String>,
     /// The newest complete world; shared, so that an unchanged one is the same `Arc`.
     world: Option<Arc<World>>,
@@ -65,6 +67,7 @@ impl Fold {
             config_maps: BTreeMap::new(),
             secrets: BTreeMap::new(),
             bound: Bound::default(),
+            reads_leaders: false,
             troubles: BTreeMap::new(),
             world: None,
             settings: None,
@@ -80,6 +83,7 @@ impl Fold {
             Observation::Secrets { name, delta } => self.apply_secret(name, delta),
             Observation::BoundSlices { watch, delta } => self.bound.apply_slices(watch, delta),
             Observation::BoundServices { watch, delta } => self.bound.apply_service(watch, delta),
+            Observation::BoundLeases { watch, delta } => self.bound.apply_lease(watch, &delta),
             // The election's own.
             Observation::Leases { .. } => {}
             Observation::Trouble {
@@ -98,6 +102,12 @@ impl Fold {
         self.forget_what_is_not_wanted();
     }
 
+    /// Templates read who leads what is bound, or do not any more.
+    pub fn read_leaders(&mut self, read: bool) {
+        self.reads_leaders = read;
+        self.forget_what_is_not_wanted();
+    }
+
     /// The watches that are needed now. The own Pod says which others.
     pub fn wanted(&self) -> BTreeSet<WatchKey> {
         let mut wanted = BTreeSet::from([WatchKey::Pod]);
@@ -112,6 +122,9 @@ impl Fold {
             );
             wanted.extend(references(settings).map(|(kind, object)| watch(kind, object)));
             wanted.extend(Bound::wanted(&settings.binds, &self.identity.namespace));
+            if self.reads_leaders {
+                wanted.extend(Bound::leases(&settings.binds, &self.identity.namespace));
+            }
         }
         wanted
     }

@@ -136,21 +136,20 @@ impl OwnPod {
 pub const DEFAULT_GRACE_SECONDS: i64 = 30;
 
 fn container(pod: &Pod, identity: &Identity) -> Result<Container, String> {
-    let containers = pod
-        .spec
-        .as_ref()
-        .map(|spec| spec.containers.as_slice())
-        .unwrap_or_default();
+    let spec = pod.spec.as_ref();
+    let containers = spec.map(|spec| spec.containers.as_slice());
+    let containers = containers.unwrap_or_default();
+    // Who is one of these knows it: the only container is never taken for one.
+    let init = spec.and_then(|spec| spec.init_containers.as_deref());
+    let all = || containers.iter().chain(init.unwrap_or_default());
     let names = || {
-        containers
-            .iter()
+        all()
             .map(|container| container.name.as_str())
             .collect::<Vec<_>>()
             .join(", ")
     };
     let found = match (&identity.container, containers) {
-        (Some(name), _) => containers
-            .iter()
+        (Some(name), _) => all()
             .find(|container| container.name == *name)
             .ok_or_else(|| {
                 format!(
@@ -166,11 +165,11 @@ fn container(pod: &Pod, identity: &Identity) -> Result<Container, String> {
             ));
         }
     };
-    let status = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.container_statuses.as_ref())
-        .and_then(|statuses| statuses.iter().find(|status| status.name == found.name));
+    let status = pod.status.as_ref().and_then(|status| {
+        let statuses = [&status.container_statuses, &status.init_container_statuses];
+        let mut statuses = statuses.into_iter().flatten().flatten();
+        statuses.find(|status| status.name == found.name)
+    });
     Ok(Container {
         name: found.name.clone(),
         ports: ports(found),
@@ -396,6 +395,28 @@ mod tests {
             OwnPod::from_api(&pod, &told).map(|own| own.container.name),
             Ok("b".to_owned())
         );
+    }
+
+    #[test]
+    fn an_init_container_is_the_own_one_when_it_is_told_and_never_by_chance() {
+        let pod = pod(json!({
+            "metadata": {"name": "demo-0"},
+            "spec": {"initContainers": [{"name": "setup"}], "containers": [{"name": "demo"}]},
+            "status": {"initContainerStatuses": [{"name": "setup", "image": "", "imageID": "", "ready": false,
+                "restartCount": 0, "stopSignal": "SIGINT"}]},
+        }));
+        let own = |container: Option<&str>| {
+            let identity = Identity {
+                container: container.map(ToOwned::to_owned),
+                ..identity()
+            };
+            OwnPod::from_api(&pod, &identity).map(|own| own.container)
+        };
+        let setup = own(Some("setup")).expect("a container");
+        assert_eq!(setup.stop_signal.as_deref(), Some("SIGINT"));
+        assert_eq!(own(None).map(|own| own.name), Ok("demo".to_owned()));
+        let error = own(Some("proxy")).expect_err("there is none");
+        assert!(error.contains("which has demo, setup"), "{error}");
     }
 
     #[test]

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Pod, PodStatus, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use rustix::process::{Pid, Signal};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -21,7 +21,6 @@ use crate::support::network::path;
 use crate::support::{block_on, wait_for};
 
 pub const MEMBERS: u8 = 3;
-const LEASE: &str = "kubesup.redis.default";
 const TERM: i32 = 15;
 const KILL: i32 = 9;
 
@@ -37,11 +36,17 @@ fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/redis")
 }
 
-/// The object of this kind in a file of the example.
-fn object(file: &str, kind: &str) -> Value {
+fn objects(file: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(example().join(file)).expect("a file");
     serde_yaml::Deserializer::from_str(&text)
         .map(|document| Value::deserialize(document).expect("an object"))
+        .collect()
+}
+
+/// The object of this kind in a file of the example.
+fn object(file: &str, kind: &str) -> Value {
+    let mut objects = objects(file).into_iter();
+    objects
         .find(|object| object["kind"] == kind)
         .expect("it is there")
 }
@@ -57,20 +62,40 @@ pub struct Group {
     members: Vec<Option<Member>>,
 }
 
-/// Finds the leader as the Service for writes does.
-pub struct Finder(Api<Pod>, Api<Lease>);
+/// Finds the leader as the Service for writes does: by the label, among the Pods that are ready.
+pub struct Finder(Api<Pod>);
 
 impl Finder {
-    pub fn leader_address(&self) -> Option<String> {
-        let lease = block_on(self.1.get(LEASE)).ok()?;
-        let holder = lease.spec?.holder_identity?;
-        let pod = block_on(self.0.get(holder.split('/').next()?)).ok()?;
-        pod.status?.pod_ip
+    /// Their addresses. A leader that has died is among them until its Pod is seen not to be ready.
+    pub fn leaders(&self) -> Vec<String> {
+        let leaders = ListParams::default().labels(&labels());
+        let Ok(found) = block_on(self.0.list(&leaders)) else {
+            return Vec::new();
+        };
+        let is_ready = |status: &PodStatus| {
+            let mut conditions = status.conditions.iter().flatten();
+            conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+        };
+        let statuses = found.items.into_iter().filter_map(|pod| pod.status);
+        let ready = statuses.filter(is_ready);
+        ready.filter_map(|status| status.pod_ip).collect()
     }
 }
 
+/// What the Service for writes selects.
+fn labels() -> String {
+    let service = objects("services.yaml")
+        .into_iter()
+        .find(|object| object["metadata"]["name"] == "redis-leader")
+        .expect("it is there");
+    let selector = service["spec"]["selector"].as_object().expect("a selector");
+    let label =
+        |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().expect("text"));
+    selector.iter().map(label).collect::<Vec<_>>().join(",")
+}
+
 impl Group {
-    /// All three, with short times: a lease of 4 s.
+    /// All three, with short times: a lease of 5 s.
     pub fn start() -> Group {
         let namespace = Namespace::new(ApiServer::shared());
         // Exactly what the example grants.
@@ -87,7 +112,6 @@ impl Group {
         for number in 0..MEMBERS {
             group.pod(number);
         }
-        group.endpoints();
         for number in 0..MEMBERS {
             group.begin(number);
         }
@@ -100,11 +124,11 @@ impl Group {
         let mut metadata = template["metadata"].clone();
         metadata["name"] = json!(name(number));
         for (setting, time) in [
-            ("lease-duration", "4s"),
+            ("lease-duration", "5s"),
             ("renew-deadline", "1500ms"),
             ("renew-period", "500ms"),
             ("retry-period", "300ms"),
-            ("demotion-timeout", "2s"),
+            ("demotion-timeout", "3s"),
             ("margin", "200ms"),
         ] {
             metadata["annotations"][format!("kubesup.dev/{setting}")] = json!(time);
@@ -116,20 +140,39 @@ impl Group {
         self.namespace
             .put::<Pod>(json!({"metadata": metadata, "spec": spec}));
         let ip = address(number);
-        let status = json!({"status": {"podIP": ip, "podIPs": [{"ip": ip}]}});
+        self.status(number, &json!({"podIP": ip, "podIPs": [{"ip": ip}]}));
+    }
+
+    fn status(&self, number: u8, status: &Value) {
         block_on(self.namespace.api::<Pod>().patch_status(
             &name(number),
             &PatchParams::default(),
-            &Patch::Merge(&status),
+            &Patch::Merge(&json!({"status": status})),
         ))
         .expect("a status");
     }
 
+    /// As the kubelet says it: a container that does not run is not ready.
+    fn ready(&self, number: u8, ready: &str) {
+        let conditions = json!([{"type": "Ready", "status": ready}]);
+        self.status(number, &json!({"conditions": conditions}));
+    }
+
     fn endpoints(&self) {
+        self.put_endpoints(None);
+    }
+
+    /// The Pod's deletion, as the endpoints show it.
+    pub fn terminates(&self, number: u8) {
+        self.put_endpoints(Some(number));
+    }
+
+    fn put_endpoints(&self, terminating: Option<u8>) {
         let endpoint = |number: u8| {
             let pod = block_on(self.namespace.api::<Pod>().get(&name(number))).expect("the Pod");
             json!({
-                "addresses": [address(number)], "hostname": name(number), "conditions": {"ready": true},
+                "addresses": [address(number)], "hostname": name(number),
+                "conditions": {"ready": true, "terminating": terminating == Some(number)},
                 "targetRef": {"kind": "Pod", "name": name(number), "uid": pod.metadata.uid},
             })
         };
@@ -142,17 +185,20 @@ impl Group {
     }
 
     pub fn finder(&self) -> Finder {
-        Finder(self.namespace.api(), self.namespace.api())
+        Finder(self.namespace.api())
     }
 
-    /// Whom the Service for writes selects.
+    /// Whom the Service for writes selects, when that is one.
     pub fn leader(&self) -> Option<u8> {
-        let found = self.finder().leader_address()?;
-        (0..MEMBERS).find(|number| address(*number) == found)
+        let [leader] = &self.finder().leaders()[..] else {
+            return None;
+        };
+        (0..MEMBERS).find(|number| address(*number) == *leader)
     }
 
     /// Starts the container of a Pod.
     pub fn begin(&mut self, number: u8) {
+        self.endpoints();
         let member = &mut self.members[usize::from(number)];
         let Some(Member::Down(volume)) = member.take() else {
             panic!("redis-{number} runs");
@@ -168,6 +214,7 @@ impl Group {
             .root(volume)
             .start();
         *member = Some(Member::Runs(kubesup));
+        self.ready(number, "True");
     }
 
     fn kubesup(&self, number: u8) -> &Kubesup {
@@ -191,6 +238,7 @@ impl Group {
         };
         let code = end(&mut kubesup);
         *member = Some(Member::Down(kubesup.into_root()));
+        self.ready(number, "False");
         code
     }
 
@@ -207,10 +255,26 @@ impl Group {
         });
     }
 
-    /// The Pod is deleted in order; the exit code.
-    pub fn stop(&mut self, number: u8) -> i32 {
+    /// Only Redis dies.
+    pub fn kill_redis(&mut self, number: u8) {
+        let redis = self.pid(number).and_then(Pid::from_raw);
+        let redis = redis.expect("Redis runs");
+        rustix::process::kill_process(redis, Signal::KILL).expect("Redis runs");
+    }
+
+    /// Its Redis stands still.
+    pub fn pause(&self, number: u8) -> Paused {
+        let redis = self.pid(number).and_then(Pid::from_raw);
+        let redis = redis.expect("Redis runs");
+        rustix::process::kill_process(redis, Signal::STOP).expect("Redis runs");
+        Paused(redis)
+    }
+
+    /// The Pod is deleted in order, and something happens right after the signal; the exit code.
+    pub fn stop(&mut self, number: u8, meanwhile: impl FnOnce()) -> i32 {
         self.end(number, |kubesup| {
             kubesup.signal(TERM);
+            meanwhile();
             kubesup.wait_exit()
         })
     }
@@ -219,7 +283,6 @@ impl Group {
     pub fn replace_pod(&mut self, number: u8) {
         self.namespace.delete::<Pod>(&name(number));
         self.pod(number);
-        self.endpoints();
         let volume = tempfile::tempdir().expect("a volume");
         self.members[usize::from(number)] = Some(Member::Down(volume));
     }
@@ -301,6 +364,15 @@ impl Group {
             }
         }
         Lines(text)
+    }
+}
+
+/// A Redis that stands still.
+pub struct Paused(Pid);
+
+impl Paused {
+    pub fn resume(&self) {
+        rustix::process::kill_process(self.0, Signal::CONT).expect("Redis runs");
     }
 }
 

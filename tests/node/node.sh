@@ -11,6 +11,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 if [ "${1:-}" != --inside ]; then
   [ "$(id -u)" = 0 ] || { echo "cannot start a node: it takes root" >&2; exit 1; }
+  # One at a time: tests/node/run.sh compares what a node has left behind, and another one's things would be in its way.
+  if [ -z "${NODE_LOCKED:-}" ]; then
+    exec 8>"${TMPDIR:-/tmp}/kubesup-node.lock"
+    flock --nonblock 8 || { echo "waiting for another node on this machine to end" >&2; flock 8; }
+  fi
   "$here/install.sh"
   NODE_ASSETS=$("$here/../kubernetes/build.sh" etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy)
   KUBECTL=$("$here/../kubernetes/kubectl.sh")
@@ -127,7 +132,7 @@ mkdir -p "$work/conf/cni"
 cat >"$work/conf/cni/10-node.conflist" <<CONFIG
 {"cniVersion": "0.4.0", "name": "node", "plugins": [
   {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
-   "ipam": {"type": "host-local", "dataDir": "$work/ipam", "ranges": [[{"subnet": "10.244.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+   "ipam": {"type": "host-local", "dataDir": "$work/ipam", "ranges": [[{"subnet": "10.244.0.0/24", "rangeEnd": "10.244.0.249"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
 CONFIG
 start containerd containerd --config "$work/conf/containerd.toml"
 await containerd 30 ctr --address /run/containerd/containerd.sock version

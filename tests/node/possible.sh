@@ -10,6 +10,9 @@ trap 'rm -rf "$probe"' EXIT
 unshare --mount bash -c 'mount -t tmpfs none "$0" && cd "$0" && mkdir l u w m && mount -t overlay none -o lowerdir=l,upperdir=u,workdir=w m' "$probe" 2>/dev/null ||
   lacks "overlayfs is not available"
 unshare --net bash -c 'ip link add probe0 type veth peer name probe1 && ip link add probe2 type bridge' 2>/dev/null || lacks "links of type veth and bridge are not available"
+if command -v iptables >/dev/null; then
+  unshare --net iptables -t nat -A POSTROUTING -m comment --comment probe -j MASQUERADE 2>/dev/null || lacks "iptables cannot translate addresses"
+fi
 for controllers in /sys/fs/cgroup/memory /sys/fs/cgroup; do
   if [ -e "$controllers/cgroup.procs" ]; then
     name=$controllers/kubesup-node-probe-$$

@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # All tests on a node, and the proof that the machine is afterwards what it was.
 #
-#   tests/node/run.sh BINARIES      a directory with the static programs kubesup and examples/demo; as root
+#   tests/node/run.sh BINARIES [COMMAND...]     a directory with the static programs kubesup and examples/demo; as root
+#
+# With a command it is only that, on a node that has the images.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$here/../..
 binaries=$(realpath "$1")
 [ "$(id -u)" = 0 ] || { echo "cannot test on a node: it takes root" >&2; exit 1; }
+exec 8>"${TMPDIR:-/tmp}/kubesup-node.lock"
+flock --nonblock 8 || { echo "waiting for another node on this machine to end" >&2; flock 8; }
+export NODE_LOCKED=yes
 "$here/install.sh"
 images=$(mktemp -d)
 trap 'rm -rf "$images"' EXIT
@@ -52,17 +57,31 @@ busybox=$("$root/image/busybox.sh")
   demo/default.toml="$root/examples/demo/default.toml" demo/config="$root/examples/demo/config" demo/hooks="$root/examples/demo/hooks"
 export NODE_IMAGES="$images/kubesup.tar $images/kubesup-demo.tar $images/next.tar"
 state >"$images/before"
+if [ $# -gt 1 ]; then
+  shift
+  "$here/node.sh" "$@"
+  left "$1"
+  exit 0
+fi
 
 echo "# the demo"
 "$here/node.sh" "$here/story.sh"
 left "the tests"
+
+echo "# the demo, restricted"
+STORY_RESTRICTED=yes "$here/node.sh" "$here/story.sh"
+left "the tests, restricted"
 
 echo "# unmodified images, restricted"
 KUBESUP_VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -1)
 export KUBESUP_VERSION
 nginx=$("$here/rootfs.sh" nginx SIGQUIT /usr/sbin/nginx nginx)
 redis=$("$here/rootfs.sh" redis SIGTERM /usr/bin/redis-server redis-server)
-NODE_IMAGES="$images/kubesup.tar $nginx $redis" "$here/node.sh" "$here/unmodified.sh"
+# Which one the distribution has.
+POSTGRESQL=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -1)
+export POSTGRESQL
+postgres=$("$here/rootfs.sh" postgres SIGINT "/usr/lib/postgresql/$POSTGRESQL/bin/postgres" "postgresql-$POSTGRESQL")
+NODE_IMAGES="$images/kubesup.tar $nginx $redis $postgres" "$here/node.sh" "$here/unmodified.sh"
 left "the unmodified images"
 
 status=0
@@ -70,18 +89,22 @@ status=0
 [ $status = 7 ] || { echo "FAILED: a failing command ended with $status instead of 7" >&2; exit 1; }
 left "a failure"
 
-# Interrupted while a Pod runs.
-setsid "$here/node.sh" bash -c '"$KUBECTL" run demo --image=kubesup-demo --image-pull-policy=IfNotPresent -- run -f /demo --package /demo &&
-  "$KUBECTL" wait --for=condition=Ready pod/demo --timeout=60s && touch "$0" && sleep 1000' "$images/runs" >"$images/interrupted.log" 2>&1 &
-interrupted=$!
-deadline=$((SECONDS + 120))
-until [ -e "$images/runs" ]; do
-  [ $SECONDS -lt $deadline ] && kill -0 $interrupted || { cat "$images/interrupted.log" >&2; echo "FAILED: no Pod to interrupt" >&2; exit 1; }
-  sleep 0.2
+# Interrupted while a Pod runs: by TERM, as a CI does it, and by INT to the whole group, as ctrl-C does. A shell's background job
+# ignores INT until that is undone.
+for signal in TERM INT; do
+  rm -f "$images/runs"
+  setsid env --default-signal=INT "$here/node.sh" bash -c '"$KUBECTL" run demo --image=kubesup-demo --image-pull-policy=IfNotPresent -- run -f /demo --package /demo &&
+    "$KUBECTL" wait --for=condition=Ready pod/demo --timeout=60s && touch "$0" && sleep 1000' "$images/runs" >"$images/interrupted.log" 2>&1 &
+  interrupted=$!
+  deadline=$((SECONDS + 120))
+  until [ -e "$images/runs" ]; do
+    [ $SECONDS -lt $deadline ] && kill -0 $interrupted || { cat "$images/interrupted.log" >&2; echo "FAILED: no Pod to interrupt" >&2; exit 1; }
+    sleep 0.2
+  done
+  if [ $signal = INT ]; then kill -INT -- -$interrupted; else kill -TERM $interrupted; fi
+  status=0
+  wait $interrupted || status=$?
+  [ $status = $((128 + $(kill -l $signal))) ] || { cat "$images/interrupted.log" >&2; echo "FAILED: a node that got $signal ended with $status" >&2; exit 1; }
+  left "$signal with a Pod running"
 done
-kill -TERM $interrupted
-status=0
-wait $interrupted || status=$?
-[ $status = 143 ] || { echo "FAILED: a terminated node ended with $status instead of 143" >&2; exit 1; }
-left "being terminated with a Pod running"
 echo "the tests on a node took $((SECONDS - began)) s"

@@ -15,9 +15,12 @@ use std::time::Duration;
 use kube::Client;
 use kubesup::cluster::client::{self, Connection};
 use kubesup::cluster::patience::Patience;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{block_on, wait_for};
+use super::kubesup::http_post;
+use super::{audit, block_on, wait_for};
 
 /// A user of the API server, by its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub enum User {
     Admin,
     /// May do what a test's Role grants.
     Kubesup,
+    /// Another kubesup, whose rights and requests a test wants to tell from the first one's.
+    Second,
 }
 
 impl User {
@@ -33,12 +38,19 @@ impl User {
         match self {
             User::Admin => "admin-token",
             User::Kubesup => "kubesup-token",
+            User::Second => "second-token",
+        }
+    }
+
+    /// The name that Roles are bound to.
+    pub fn name(self) -> &'static str {
+        match self {
+            User::Admin => "admin",
+            User::Kubesup => "kubesup",
+            User::Second => "kubesup-second",
         }
     }
 }
-
-/// The name that Roles are bound to.
-pub const KUBESUP_USER: &str = "kubesup";
 
 /// One control plane: enough of it to create and watch objects.
 pub struct ApiServer {
@@ -54,17 +66,19 @@ pub struct ApiServer {
 /// A program that ends with the test process.
 struct Guarded {
     shell: Child,
+    pid_file: PathBuf,
 }
 
 impl Guarded {
     fn start(program: &Path, arguments: &[String], log: &Path) -> Guarded {
+        let pid_file = log.with_extension("pid");
         let log = File::create(log).expect("a log file");
         let shell = Command::new("/bin/sh")
             .args([
                 "-c",
-                r#""$@" & pid=$!; cat >/dev/null; kill -9 $pid; wait"#,
-                "guard",
+                r#""$@" & pid=$!; echo $pid >"$0"; cat >/dev/null; kill -9 $pid; wait"#,
             ])
+            .arg(&pid_file)
             .arg(program)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -72,7 +86,13 @@ impl Guarded {
             .stderr(log)
             .spawn()
             .expect("a shell");
-        Guarded { shell }
+        Guarded { shell, pid_file }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = fs::read_to_string(&self.pid_file).expect("a pid file");
+        let pid = pid.trim().parse().ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a pid"), signal).expect("it runs");
     }
 }
 
@@ -121,12 +141,18 @@ impl ApiServer {
     pub fn start() -> ApiServer {
         let assets = assets().to_owned();
         let folder = tempfile::tempdir().expect("a folder");
-        let tokens = format!(
-            "{},admin,admin,system:masters\n{},{KUBESUP_USER},{KUBESUP_USER}\n",
-            User::Admin.token(),
-            User::Kubesup.token()
-        );
+        let line = |user: User, group: &str| {
+            let name = user.name();
+            format!("{},{name},{name}{group}\n", user.token())
+        };
+        let tokens = [
+            line(User::Admin, ",system:masters"),
+            line(User::Kubesup, ""),
+            line(User::Second, ""),
+        ]
+        .concat();
         fs::write(folder.path().join("tokens.csv"), tokens).expect("a file");
+        fs::write(folder.path().join("audit.yaml"), audit::policy()).expect("a file");
         let (etcd_port, peer_port) = (free_port(), free_port());
         let client_url = format!("http://127.0.0.1:{etcd_port}");
         let peer_url = format!("http://127.0.0.1:{peer_port}");
@@ -162,6 +188,36 @@ impl ApiServer {
         drop(self.program.lock().expect("no panic").take());
     }
 
+    /// Stops the API server where it is: connections stay, and nobody answers.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a paused one go on.
+    pub fn unpause(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let program = self.program.lock().expect("no panic");
+        program.as_ref().expect("an API server").signal(signal);
+    }
+
+    /// Has etcd forget everything but what is there now.
+    pub fn compact(&self) {
+        let ask = |path: &str, body: Value| -> Value {
+            let address = format!("127.0.0.1:{}", self.etcd_port);
+            let (code, text) = http_post(&address, path, &body.to_string()).expect("an answer");
+            assert_eq!(code, 200, "{path}: {text}");
+            serde_json::from_str(&text).expect("JSON")
+        };
+        // "AA==" is the key of one zero byte.
+        let now = ask("/v3/kv/range", json!({"key": "AA=="}));
+        let revision = &now["header"]["revision"];
+        let compacted = json!({"revision": revision, "physical": true});
+        ask("/v3/kv/compaction", compacted);
+    }
+
     /// Starts it again, on the same port, and waits until it is ready.
     pub fn resume(&self) {
         let folder = self.folder.path();
@@ -183,6 +239,11 @@ impl ApiServer {
             // There is no controller that makes ServiceAccounts.
             "--disable-admission-plugins=ServiceAccount".to_owned(),
             "--shutdown-delay-duration=0s".to_owned(),
+            format!(
+                "--audit-policy-file={}",
+                folder.join("audit.yaml").display()
+            ),
+            format!("--audit-log-path={}", self.audit_log().display()),
         ];
         let log = folder.join("kube-apiserver.log");
         let started = Guarded::start(&self.assets.join("kube-apiserver"), &arguments, &log);
@@ -212,6 +273,11 @@ impl ApiServer {
         });
     }
 
+    /// What kubesups have asked for; see [`audit`].
+    pub fn audit_log(&self) -> PathBuf {
+        self.folder.path().join("audit.log")
+    }
+
     fn is_ready(&self) -> Result<(), String> {
         let request = http::Request::get("/readyz")
             .body(Vec::new())
@@ -228,16 +294,25 @@ impl ApiServer {
 
     /// A kubeconfig file for a user.
     pub fn kubeconfig(&self, user: User) -> PathBuf {
-        let path = self.folder.path().join(format!("kubeconfig-{user:?}"));
+        let credentials = format!("token: {}", user.token());
+        self.write_kubeconfig(&format!("{user:?}"), &credentials)
+    }
+
+    /// One whose token is in a file, as in a Pod.
+    pub fn kubeconfig_with_token_file(&self, name: &str, token: &Path) -> PathBuf {
+        self.write_kubeconfig(name, &format!("tokenFile: '{}'", token.display()))
+    }
+
+    fn write_kubeconfig(&self, name: &str, credentials: &str) -> PathBuf {
+        let path = self.folder.path().join(format!("kubeconfig-{name}"));
         let authority = self.folder.path().join("certificates/apiserver.crt");
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
              clusters: [{{name: test, cluster: {{server: 'https://127.0.0.1:{}', certificate-authority: '{}'}}}}]\n\
-             users: [{{name: test, user: {{token: {}}}}}]\n\
+             users: [{{name: test, user: {{{credentials}}}}}]\n\
              contexts: [{{name: test, context: {{cluster: test, user: test}}}}]\n",
             self.port,
             authority.display(),
-            user.token()
         );
         // Tests run at the same time: whoever reads sees a whole file.
         let part = tempfile::NamedTempFile::new_in(self.folder.path()).expect("a file");

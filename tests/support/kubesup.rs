@@ -303,10 +303,7 @@ impl Kubesup {
 
     /// Sends a signal to kubesup.
     pub fn signal(&self, signal: i32) {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"))
-            .expect("a pid");
-        let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal");
-        rustix::process::kill_process(pid, signal).expect("kubesup is there");
+        signal_process(i32::try_from(self.child.id()).expect("a pid"), signal);
     }
 
     /// What it wrote last may still be on its way. A program that outlives it may hold a pipe, so that this has an end.
@@ -345,7 +342,13 @@ pub fn binary() -> PathBuf {
         .map_or_else(|| env!("CARGO_BIN_EXE_kubesup").into(), PathBuf::from)
 }
 
-/// Asks any HTTP server: status and body.
+/// Sends a signal to a process that is there.
+pub fn signal_process(pid: i32, signal: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+    let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal");
+    rustix::process::kill_process(pid, signal).expect("the process is there");
+}
+
 /// What a command left that ends by itself.
 #[derive(Debug)]
 pub struct Outcome {
@@ -371,6 +374,7 @@ pub fn command(words: &[&str], environment: &[(&str, &str)]) -> Outcome {
     }
 }
 
+/// Asks any HTTP server: status and body.
 pub fn http_get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
     http_get_as(address, path, "*/*")
 }
@@ -381,11 +385,28 @@ pub fn http_get_as(address: &str, path: &str, accept: &str) -> std::io::Result<(
     http_send(address, "GET", path, accept.as_bytes())
 }
 
+/// Sends a body, wanting JSON.
+pub fn http_post(address: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
+    let length = body.len();
+    let rest = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+    http_exchange(address, "POST", path, rest.as_bytes(), body)
+}
+
 fn http_send(
     address: &str,
     method: &str,
     path: &str,
     headers: &[u8],
+) -> std::io::Result<(u16, String)> {
+    http_exchange(address, method, path, headers, "")
+}
+
+fn http_exchange(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[u8],
+    body: &str,
 ) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -393,6 +414,7 @@ fn http_send(
         format!("{method} {path} HTTP/1.1\r\nHost: kubesup\r\nConnection: close\r\n").into_bytes();
     head.extend_from_slice(headers);
     head.extend_from_slice(b"\r\n");
+    head.extend_from_slice(body.as_bytes());
     stream.write_all(&head)?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;

@@ -11,9 +11,9 @@ use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::api_server::{ApiServer, KUBESUP_USER, User};
+use super::api_server::{ApiServer, User};
 use super::block_on;
-use super::kubesup::{Builder, Kubesup};
+use super::kubesup::{Builder, Kubesup, Outcome, command};
 
 /// The Pod that tests run kubesup for.
 pub const POD: &str = "demo-0";
@@ -40,6 +40,14 @@ impl<'a> Namespace<'a> {
             name,
             client,
         }
+    }
+
+    /// On the shared API server, with Service `demo`, where kubesup may do the least and `more`.
+    pub fn granting(more: &[Value]) -> Namespace<'static> {
+        let namespace = Namespace::new(ApiServer::shared());
+        namespace.role(least(more));
+        namespace.endpoints(&[]);
+        namespace
     }
 
     /// A client that may do everything.
@@ -104,14 +112,21 @@ impl<'a> Namespace<'a> {
 
     /// The Pod `demo-0` of Service `demo`, with an IP, as a kubelet would have left it.
     pub fn pod(&self, annotations: Value) -> Pod {
+        self.member(0, annotations)
+    }
+
+    /// The same for any Pod of Service `demo`: `demo-3` has 10.1.0.4.
+    pub fn member(&self, number: u8, annotations: Value) -> Pod {
+        let name = format!("{SERVICE}-{number}");
         self.put::<Pod>(json!({
-            "metadata": {"name": POD, "labels": {"app.kubernetes.io/name": "demo"}, "annotations": annotations},
+            "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "demo"}, "annotations": annotations},
             // On a node, else a deletion has no grace.
-            "spec": {"nodeName": "node", "hostname": POD, "subdomain": SERVICE, "containers": [{"name": "demo", "image": "demo"}]},
+            "spec": {"nodeName": "node", "hostname": name, "subdomain": SERVICE, "containers": [{"name": "demo", "image": "demo"}]},
         }));
-        let status = json!({"status": {"podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}]}});
+        let ip = format!("10.1.0.{}", number + 1);
+        let status = json!({"status": {"podIP": ip, "podIPs": [{"ip": ip}]}});
         block_on(self.api::<Pod>().patch_status(
-            POD,
+            &name,
             &PatchParams::default(),
             &Patch::Merge(&status),
         ))
@@ -133,32 +148,58 @@ impl<'a> Namespace<'a> {
 
     /// Grants the least that kubesup needs: its Pod, its slices, and these ConfigMaps.
     pub fn grant(&self, config_maps: &[&str]) {
-        let config_maps = json!({"apiGroups": [""], "resources": ["configmaps"], "resourceNames": config_maps, "verbs": ["list", "watch"]});
-        self.role(json!([
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
-            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
-            config_maps,
-        ]));
+        self.role(least(&[json!(
+            {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": config_maps, "verbs": ["list", "watch"]}
+        )]));
     }
 
-    /// Grants these rules.
+    /// Grants these rules to kubesup.
     pub fn role(&self, rules: Value) {
-        self.put::<Role>(json!({"metadata": {"name": "kubesup"}, "rules": rules}));
+        self.role_of(User::Kubesup, rules);
+    }
+
+    /// Grants these rules to a user.
+    pub fn role_of(&self, user: User, rules: Value) {
+        let name = user.name();
+        self.put::<Role>(json!({"metadata": {"name": name}, "rules": rules}));
         self.put::<RoleBinding>(json!({
-            "metadata": {"name": "kubesup"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "kubesup"},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": KUBESUP_USER}],
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}],
         }));
+    }
+
+    /// `kubesup check` in the Pod `demo-0`, with its rights.
+    pub fn check(&self) -> Outcome {
+        let kubeconfig = self.server.kubeconfig(User::Kubesup);
+        command(
+            &["check", "--kubeconfig", &kubeconfig.display().to_string()],
+            &[("POD_NAMESPACE", &self.name), ("POD_NAME", POD)],
+        )
     }
 
     /// kubesup as the Pod's entrypoint would run it, with the least rights.
     pub fn kubesup(&self) -> Builder {
-        let kubeconfig = self.server.kubeconfig(User::Kubesup);
+        self.kubesup_as(User::Kubesup)
+    }
+
+    /// The same, with another's rights.
+    pub fn kubesup_as(&self, user: User) -> Builder {
+        let kubeconfig = self.server.kubeconfig(user);
         Kubesup::builder()
             .flag("--kubeconfig", &kubeconfig.display().to_string())
             .env("POD_NAMESPACE", &self.name)
             .env("POD_NAME", POD)
     }
+}
+
+/// What every kubesup needs, and these rules.
+pub fn least(more: &[Value]) -> Value {
+    let least = [
+        json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}),
+        json!({"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]}),
+    ];
+    least.iter().chain(more).cloned().collect()
 }
 
 fn object<K: DeserializeOwned>(value: Value) -> K {

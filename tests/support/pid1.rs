@@ -76,6 +76,14 @@ impl AsPid1 {
         })
     }
 
+    /// Sends a signal to the init.
+    pub fn signal(&self, signal: i32) {
+        let pid = i32::try_from(self.pid()).ok();
+        let pid = pid.and_then(rustix::process::Pid::from_raw).expect("a pid");
+        let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal");
+        rustix::process::kill_process(pid, signal).expect("the init is there");
+    }
+
     /// Time that the init, with all its threads, has had on a processor.
     pub fn processor_time(&self) -> Duration {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the init");

@@ -10,8 +10,8 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use super::Asked;
+use super::contract::{self, ITEM, MEMBER, PKG_ITEM, SYS};
 use super::fixture::demo;
-use super::services::{ITEM, MEMBER, PKG, SYS};
 use crate::api::butterfly::Butterfly;
 use crate::api::census::{self, Census};
 use crate::api::services::Item;
@@ -109,24 +109,36 @@ fn they_ask_for_every_key_of_the_contract_and_allow_no_other() {
     let item: Vec<&str> = ITEM.into_iter().filter(|key| *key != "cfg").collect();
     for (schema, name, keys) in [
         (&services, "Item", &item[..]),
-        (&services, "PkgItem", &PKG),
+        (&services, "PkgItem", &PKG_ITEM),
         (&services, "Sys", &SYS),
+        (&services, "Hooks", &contract::HOOKS),
+        (&services, "ManagerFsCfg", &contract::MANAGER_FS_CFG),
+        (&services, "SpecIdent", &contract::IDENT),
+        (&services, "Ident", &contract::IDENT),
+        (&census, "Group", &contract::GROUP),
         (&census, "Member", &MEMBER),
+        (&census, "MemberSys", &contract::MEMBER_SYS),
         (&context, "Member", &MEMBER),
+        (&context, "MemberSys", &contract::MEMBER_SYS),
+        (&context, "Ident", &contract::IDENT),
         (&context, "Sys", &SYS),
+        (&context, "Pkg", &contract::PKG),
+        (&context, "Svc", &contract::SVC),
+        (&context, "BindGroup", &contract::BIND),
     ] {
         let schema = definition(schema, name);
         assert_eq!(required(schema), keys, "{name}");
         assert_eq!(schema["additionalProperties"], false, "{name}");
     }
-    assert_eq!(definition(&context, "Pkg")["additionalProperties"], false);
-    assert_eq!(required(definition(&context, "Pkg")).len(), 20);
     assert_eq!(
         required(&context),
         ["sys", "pkg", "cfg", "svc", "bind", "kube"]
     );
-    assert_eq!(required(&butterfly).len(), 14);
-    assert_eq!(census["additionalProperties"], false);
+    assert_eq!(required(&butterfly), contract::BUTTERFLY);
+    assert_eq!(required(&census), contract::CENSUS);
+    for schema in [&butterfly, &census, &context] {
+        assert_eq!(schema["additionalProperties"], false);
+    }
 }
 
 #[tokio::test]
@@ -175,6 +187,7 @@ fn the_render_context_fits() {
         svc: true,
         kube: true,
         bind: true,
+        bound_leaders: true,
     };
     let context = context::build(&census::input(&service), reach);
     assert!(context["bind"]["db"]["first"].is_object(), "{context:#}");

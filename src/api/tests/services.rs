@@ -1,115 +1,17 @@
 //! Habitat's paths.
 
+use std::sync::Arc;
+
 use http::Method;
 use serde_json::{Value, json};
 
+use super::contract::{self, ITEM, MEMBER, PKG_ITEM, SYS};
 use super::fixture::demo;
 use super::{Asked, Redaction};
 use crate::config::Key;
 use crate::lifecycle::status::{Health, LastProcess, Phase, TerminationReason};
 use crate::snapshot::Snapshot;
-
-/// The contract's keys of an item, in their order (section 1.4).
-pub(super) const ITEM: [&str; 30] = [
-    "all_pkg_binds",
-    "binding_mode",
-    "binds",
-    "bldr_url",
-    "cfg",
-    "channel",
-    "config_from",
-    "desired_state",
-    "health_check",
-    "hooks",
-    "initialized",
-    "last_election_status",
-    "manager_fs_cfg",
-    "pkg",
-    "process",
-    "last_process_state",
-    "next_restart_at",
-    "restart_count",
-    "restart_config",
-    "service_group",
-    "spec_file",
-    "spec_ident",
-    "spec_identifier",
-    "svc_encrypted_password",
-    "health_check_interval",
-    "sys",
-    "topology",
-    "update_strategy",
-    "update_condition",
-    "user_config_updated",
-];
-
-pub(super) const PKG: [&str; 24] = [
-    "ident",
-    "origin",
-    "name",
-    "version",
-    "release",
-    "deps",
-    "dependencies",
-    "env",
-    "exposes",
-    "exports",
-    "path",
-    "svc_path",
-    "svc_config_path",
-    "svc_config_install_path",
-    "svc_data_path",
-    "svc_files_path",
-    "svc_static_path",
-    "svc_var_path",
-    "svc_pid_file",
-    "svc_run",
-    "svc_user",
-    "svc_group",
-    "shutdown_signal",
-    "shutdown_timeout",
-];
-
-pub(super) const SYS: [&str; 11] = [
-    "version",
-    "member_id",
-    "ip",
-    "hostname",
-    "gossip_ip",
-    "gossip_port",
-    "http_gateway_ip",
-    "http_gateway_port",
-    "ctl_gateway_ip",
-    "ctl_gateway_port",
-    "permanent",
-];
-
-pub(super) const MEMBER: [&str; 24] = [
-    "member_id",
-    "pkg",
-    "pkg_incarnation",
-    "package",
-    "service",
-    "group",
-    "org",
-    "persistent",
-    "leader",
-    "follower",
-    "update_leader",
-    "update_follower",
-    "election_is_running",
-    "election_is_no_quorum",
-    "election_is_finished",
-    "update_election_is_running",
-    "update_election_is_no_quorum",
-    "update_election_is_finished",
-    "sys",
-    "alive",
-    "suspect",
-    "confirmed",
-    "departed",
-    "cfg",
-];
+use crate::world;
 
 const HABITAT: [&str; 8] = [
     "/services",
@@ -134,35 +36,11 @@ async fn the_item_has_every_key_of_the_contract_in_its_order_and_no_other() {
     let item = &list[0];
     assert_eq!(list.as_array().map(Vec::len), Some(1));
     assert_eq!(keys(item), ITEM);
-    assert_eq!(keys(&item["pkg"]), PKG);
+    assert_eq!(keys(&item["pkg"]), PKG_ITEM);
     assert_eq!(keys(&item["sys"]), SYS);
-    assert_eq!(
-        keys(&item["hooks"]),
-        [
-            "health_check",
-            "init",
-            "file_updated",
-            "reconfigure",
-            "suitability",
-            "run",
-            "post_run",
-            "post_stop"
-        ]
-    );
-    assert_eq!(
-        keys(&item["manager_fs_cfg"]),
-        [
-            "sup_root",
-            "data_path",
-            "specs_path",
-            "member_id_file",
-            "proc_lock_file"
-        ]
-    );
-    assert_eq!(
-        keys(&item["spec_ident"]),
-        ["origin", "name", "version", "release"]
-    );
+    assert_eq!(keys(&item["hooks"]), contract::HOOKS);
+    assert_eq!(keys(&item["manager_fs_cfg"]), contract::MANAGER_FS_CFG);
+    assert_eq!(keys(&item["spec_ident"]), contract::IDENT);
     assert_eq!(asked.get("/services/demo/default").await.json(), *item);
 }
 
@@ -401,6 +279,18 @@ async fn with_an_organisation_the_group_is_asked_for_with_it_and_not_without() {
     assert_eq!(group["population"][id]["org"], "acme");
 }
 
+/// As in Habitat, where these routes come first.
+#[tokio::test]
+async fn an_organisation_named_as_a_route_cannot_be_asked_for_alone() {
+    for org in ["config", "health"] {
+        let asked = Asked::new(demo().with(Key::Org, org).snapshot());
+        for (end, status) in [("", 404), ("/config", 200), ("/health", 200)] {
+            let path = format!("/services/demo/default/{org}{end}");
+            assert_eq!(asked.get(&path).await.status, status, "{path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn health_is_shown_with_its_code_and_the_hooks_output() {
     for (health, text, code) in [
@@ -488,37 +378,9 @@ async fn the_census_shows_every_member_with_all_keys() {
             .snapshot(),
     );
     let census = asked.get("/census").await.json();
-    assert_eq!(
-        keys(&census),
-        [
-            "changed",
-            "census_groups",
-            "local_member_id",
-            "last_service_counter",
-            "last_election_counter",
-            "last_election_update_counter",
-            "last_membership_counter",
-            "last_service_config_counter",
-            "last_service_file_counter"
-        ]
-    );
+    assert_eq!(keys(&census), contract::CENSUS);
     let group = &census["census_groups"]["demo.default"];
-    assert_eq!(
-        keys(group),
-        [
-            "service_group",
-            "election_status",
-            "update_election_status",
-            "pkg_incarnation",
-            "leader_id",
-            "service_config",
-            "local_member_id",
-            "population",
-            "update_leader_id",
-            "changed_service_files",
-            "service_files"
-        ]
-    );
+    assert_eq!(keys(group), contract::GROUP);
     assert_eq!(
         census["local_member_id"],
         "11111111222233334444555555555555"
@@ -553,25 +415,7 @@ async fn butterfly_shows_the_members_and_nothing_of_a_ring() {
             .snapshot(),
     );
     let butterfly = asked.get("/butterfly").await.json();
-    assert_eq!(
-        keys(&butterfly),
-        [
-            "member",
-            "membership",
-            "service",
-            "services",
-            "service_config",
-            "latest_service_config",
-            "service_file",
-            "service_files",
-            "election",
-            "latest_election",
-            "election_update",
-            "latest_election_update",
-            "departure",
-            "departed_members"
-        ]
-    );
+    assert_eq!(keys(&butterfly), contract::BUTTERFLY);
     assert_eq!(
         butterfly["membership"]["uidofdemo1"],
         json!({"address": "10.0.0.2", "gossip_port": 9638, "incarnation": 0, "persistent": false, "swim_port": 9638, "health": "Alive"})
@@ -588,6 +432,92 @@ async fn butterfly_shows_the_members_and_nothing_of_a_ring() {
     );
     assert_eq!(butterfly["services"], butterfly["service"]["list"]);
     assert_eq!(butterfly["latest_election"], json!({}));
+}
+
+/// The snapshot with the own election as it is here.
+fn elected(change: impl FnOnce(&mut world::Election)) -> Snapshot {
+    let members = demo().member("demo-1", "10.0.0.2", json!({}));
+    let mut snapshot = members.with(Key::Topology, "leader").snapshot();
+    let service = Arc::make_mut(snapshot.service.as_mut().expect("a service"));
+    change(&mut Arc::make_mut(&mut service.world).election);
+    snapshot
+}
+
+#[tokio::test]
+async fn an_election_shows_with_its_leader_its_term_and_its_suitability() {
+    let asked = Asked::new(elected(|election| {
+        election.progress = world::Progress::Finished;
+        election.leader = Some(world::Leader {
+            member_id: "uidofdemo1".to_owned(),
+            term: 7,
+            suitability: 42,
+            ..world::Leader::default()
+        });
+    }));
+    let census = asked.get("/census").await.json();
+    let group = &census["census_groups"]["demo.default"];
+    assert_eq!(
+        (&group["election_status"], &group["leader_id"]),
+        (&json!("ElectionFinished"), &json!("uidofdemo1"))
+    );
+    assert_eq!(census["last_election_counter"], 7);
+    let population = &group["population"];
+    let me = "11111111222233334444555555555555";
+    let flags = |id: &str| (&population[id]["leader"], &population[id]["follower"]);
+    assert_eq!(flags("uidofdemo1"), (&json!(true), &json!(false)));
+    assert_eq!(flags(me), (&json!(false), &json!(true)));
+
+    let butterfly = asked.get("/butterfly").await.json();
+    let election = json!({
+        "member_id": "uidofdemo1", "service_group": "demo.default", "term": 7, "suitability": 42,
+        "status": "Finished", "votes": [],
+    });
+    assert_eq!(butterfly["latest_election"]["demo.default"], election);
+    assert_eq!(
+        butterfly["election"]["list"],
+        json!({"demo.default": {"election": election}})
+    );
+    assert_eq!(
+        asked.get("/services").await.json()[0]["last_election_status"],
+        "ElectionFinished"
+    );
+}
+
+#[tokio::test]
+async fn an_election_without_a_leader_is_running_or_has_no_quorum() {
+    for (progress, status, spelled) in [
+        (world::Progress::InProgress, "Running", "ElectionInProgress"),
+        (world::Progress::NoQuorum, "NoQuorum", "ElectionNoQuorum"),
+    ] {
+        let asked = Asked::new(elected(|election| election.progress = progress));
+        let butterfly = asked.get("/butterfly").await.json();
+        let election = &butterfly["latest_election"]["demo.default"];
+        assert_eq!(election["status"], status);
+        assert_eq!(election["member_id"], "11111111222233334444555555555555");
+        let census = asked.get("/census").await.json();
+        let group = &census["census_groups"]["demo.default"];
+        assert_eq!(
+            (&group["election_status"], &group["leader_id"]),
+            (&json!(spelled), &Value::Null)
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_census_names_the_leader_of_a_bound_group() {
+    let bound = demo().with(Key::Bind, "db:postgres");
+    let mut snapshot = bound.bound("10.0.1.1", json!({})).snapshot();
+    let service = Arc::make_mut(snapshot.service.as_mut().expect("a service"));
+    let group = Arc::make_mut(&mut service.world).binds.get_mut("db");
+    let group = group.expect("the bind");
+    let id = group.members.keys().next().expect("a member").clone();
+    group.leader = world::BoundLeader::Member(id.clone());
+    let census = Asked::new(snapshot).get("/census").await.json();
+    let group = &census["census_groups"]["postgres.default"];
+    assert_eq!(
+        (&group["election_status"], &group["leader_id"]),
+        (&json!("ElectionFinished"), &json!(id))
+    );
 }
 
 #[tokio::test]

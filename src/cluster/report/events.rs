@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 
 use super::{Own, is_final, is_refused, within};
 use crate::history::History;
+use crate::rbac;
 use crate::report::{Allowance, Note, Teller};
 
 const CONTROLLER: &str = "kubesup.dev/kubesup";
@@ -38,15 +39,18 @@ pub(super) async fn run(client: Client, own: Own, mut histories: watch::Receiver
                 debug!(reason = note.reason, "too many Events; one is left out");
                 continue;
             }
-            match within(write(&client, &own, &mut written, &note)).await {
+            let outcome = within(write(&client, &own, &mut written, &note)).await;
+            if let Some(Err(error)) = &outcome
+                && let Some(reason) = is_final(error, rbac::EVENTS)
+            {
+                info!(
+                    "there are no Events on the own Pod: {}/{}: {reason}",
+                    own.namespace, own.name
+                );
+                return;
+            }
+            match outcome {
                 Some(Ok(())) => {}
-                Some(Err(error)) if is_final(&error) => {
-                    info!(
-                        "there are no Events on the own Pod: {}/{}: {error}; grant create and patch on events.k8s.io/events (kubesup rbac)",
-                        own.namespace, own.name
-                    );
-                    return;
-                }
                 Some(Err(error)) if is_refused(&error) && !warned => {
                     warned = true;
                     warn!(

@@ -13,6 +13,7 @@ use super::{Own, is_final, is_refused, within};
 use crate::cluster::access;
 use crate::cluster::backoff::Backoff;
 use crate::cluster::patience::Patience;
+use crate::rbac;
 use crate::report::{Condition, STARTING, condition};
 use crate::snapshot::Snapshot;
 
@@ -54,14 +55,16 @@ pub(super) async fn run(client: Client, own: Own, mut snapshots: watch::Receiver
                 written = Some(wanted);
                 backoff.reset();
             }
-            Some(Err(error)) if is_final(&error) => {
-                info!(
-                    "the readiness gate {GATE} is not kept: {}/{}: {error}; grant patch on pods/status (kubesup rbac)",
-                    own.namespace, own.name
-                );
-                return;
-            }
             failed => {
+                if let Some(Err(error)) = &failed
+                    && let Some(reason) = is_final(error, rbac::POD_STATUS)
+                {
+                    info!(
+                        "the readiness gate {GATE} is not kept: {}/{}: {reason}",
+                        own.namespace, own.name
+                    );
+                    return;
+                }
                 if let Some(Err(error)) = &failed
                     && is_refused(error)
                     && !warned
@@ -113,4 +116,46 @@ fn patch(own: &Own, condition: Condition, turned: bool) -> Value {
         entry.insert("lastTransitionTime".to_owned(), now.into());
     }
     json!({"metadata": {"uid": own.uid}, "status": {"conditions": [entry]}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A strategic merge joins conditions by their type: what is not in the patch stays. tests/faults.rs sees the API server
+    /// do so.
+    #[test]
+    fn a_patch_holds_this_condition_alone_and_the_uid_of_the_own_pod() {
+        let own = Own {
+            namespace: "shop".into(),
+            name: "web-0".into(),
+            uid: "u-1".into(),
+            container: "web".into(),
+        };
+        let keys = |value: &Value| -> Vec<String> {
+            let map = value.as_object();
+            map.into_iter()
+                .flatten()
+                .map(|(key, _)| key.clone())
+                .collect()
+        };
+        let turned = patch(&own, STARTING, true);
+        assert_eq!(keys(&turned), ["metadata", "status"]);
+        assert_eq!(turned["metadata"], json!({"uid": "u-1"}));
+        assert_eq!(keys(&turned["status"]), ["conditions"]);
+        let conditions = turned["status"]["conditions"].as_array().unwrap();
+        assert_eq!(conditions.len(), 1);
+        assert_eq!(conditions[0]["type"], GATE);
+        assert_eq!(conditions[0]["status"], "False");
+        let time = conditions[0]["lastTransitionTime"].as_str().unwrap();
+        assert!(time.parse::<Timestamp>().is_ok(), "{time}");
+
+        let same = patch(&own, STARTING, false);
+        let entry = &same["status"]["conditions"][0];
+        assert_eq!(
+            keys(entry),
+            ["type", "status", "reason"],
+            "the time of the last turn stays"
+        );
+    }
 }

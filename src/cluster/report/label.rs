@@ -16,6 +16,7 @@ use crate::cluster::backoff::Backoff;
 use crate::cluster::patience::Patience;
 use crate::lifecycle::election::role::LABEL;
 use crate::lifecycle::election::{Label, Role};
+use crate::rbac;
 use crate::snapshot::Snapshot;
 
 /// The members of a group change their roles one after the other: half-way between the shortest and the longest pause.
@@ -82,7 +83,7 @@ pub(super) async fn run(
                 }
                 FORBIDDEN
             }
-            Some(Err(error)) if is_final(&error) => {
+            Some(Err(error)) if is_final(&error, rbac::POD_ROLE).is_some() => {
                 label.send_replace(Label::Settled);
                 debug!(%error, "the own Pod is gone; its label is not kept any more");
                 return until_closed(roles).await;

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::pin::pin;
 
 use futures::StreamExt as _;
-use kube::core::{DeserializeGuard, NamespaceResourceScope};
+use kube::core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::util::rng::{HasherRng, Rng as _};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::condition::Condition;
 use crate::cluster::backoff::Backoff;
@@ -344,6 +344,16 @@ impl<K: Watched> Follow<K> {
                 object.meta_mut().managed_fields = None;
                 Some(object)
             }
+            Err(invalid) if self.target.is_lease() => {
+                // The last readable version is no use: the holder may have gone since, and who writes has to write over
+                // this one. Nobody holds a Lease that says nothing, so that the group writes it anew.
+                warn!(
+                    lease = name,
+                    reason = invalid.error,
+                    "the Lease cannot be read; it is taken as empty"
+                );
+                Some(bare(invalid.metadata))
+            }
             Err(invalid) => {
                 self.condition.undecodable(name, invalid.error);
                 None
@@ -369,11 +379,15 @@ impl<K: Watched> Follow<K> {
 
 /// The object that is gone; of one that does not decode, its metadata, which is enough to know it by.
 fn gone<K: Watched>(object: DeserializeGuard<K>) -> K {
-    let mut gone = object.0.unwrap_or_else(|invalid| {
-        let mut gone = K::default();
-        *gone.meta_mut() = invalid.metadata;
-        gone
-    });
+    let mut gone = object.0.unwrap_or_else(|invalid| bare(invalid.metadata));
     gone.meta_mut().managed_fields = None;
     gone
+}
+
+/// An object of which only the metadata are known.
+fn bare<K: Watched>(metadata: ObjectMeta) -> K {
+    let mut bare = K::default();
+    *bare.meta_mut() = metadata;
+    bare.meta_mut().managed_fields = None;
+    bare
 }

@@ -420,6 +420,28 @@ async fn pauses_grow_while_lists_fail() {
 }
 
 #[tokio::test]
+async fn an_overloaded_server_gets_the_pause_it_asks_for_and_once() {
+    script(&[config_map_key()], |server, mut world| async move {
+        server.list("configmaps").await.refuse_for(429, 1).await;
+        let asked = tokio::time::Instant::now();
+        let again = server.list("configmaps").await;
+        let pause = asked.elapsed();
+        assert!(pause >= Duration::from_millis(990), "{pause:?}");
+        world
+            .hears_trouble("429 too many requests; kubesup tries again")
+            .await;
+        // Who asks for nothing gets the usual pause.
+        again.refuse(429).await;
+        let refused = tokio::time::Instant::now();
+        server.list("configmaps").await.items(&[]).await;
+        let pause = refused.elapsed();
+        assert!(pause < Duration::from_millis(900), "{pause:?}");
+        assert_eq!(world.hears().await, "reset ");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_object_that_does_not_decode_is_told_and_does_not_end_the_watch() {
     script(&[config_map_key()], |server, mut world| async move {
         let mut watch = server

@@ -35,6 +35,15 @@ impl Bids {
         Some(Bids { term, bids })
     }
 
+    /// What this one has bid for the term; nothing is 0.
+    pub fn bid_of(&self, term: u64, identity: &str) -> u64 {
+        let bids = self.of(term).iter();
+        bids.filter(|(_, who)| who == identity)
+            .map(|(value, _)| *value)
+            .max()
+            .unwrap_or_default()
+    }
+
     fn of(&self, term: u64) -> &[(u64, String)] {
         if self.term == term { &self.bids } else { &[] }
     }
@@ -106,5 +115,7 @@ mod tests {
             [0, 1, 2, 2]
         );
         assert_eq!(bids.rank(8, 0, "d"), 0);
+        let bid_of = |term, who| bids.bid_of(term, who);
+        assert_eq!([bid_of(7, "b"), bid_of(8, "b"), bid_of(7, "c")], [40, 0, 0]);
     }
 }

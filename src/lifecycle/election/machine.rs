@@ -190,6 +190,14 @@ impl Election {
         }
     }
 
+    /// What the holder has bid for its term; 0 without a bid.
+    pub fn suitability(&self) -> u64 {
+        let (Some(record), Some((holder, term))) = (self.sight.record(), self.holder()) else {
+            return 0;
+        };
+        record.bids.bid_of(term, holder)
+    }
+
     /// When `Tick` is due at the latest.
     pub fn next_deadline(&self, now: Moment) -> Option<Duration> {
         let write = self.may_write_from();
@@ -643,6 +651,17 @@ impl Election {
         record.bids.raised(term, value, &self.name)
     }
 
+    /// What is left of the bids when the lead is taken: how well suited the new leader is, for whoever asks.
+    fn own_bid(&self, term: u64) -> Bids {
+        match self.candidate.suitability {
+            Suitability::NoHook => Bids::default(),
+            Suitability::Value(value) => Bids {
+                term,
+                bids: vec![(value, self.name.clone())],
+            },
+        }
+    }
+
     /// From when on the Lease may be written; `None` while an answer, or a newer version, is to come first.
     fn may_write_from(&self) -> Option<Duration> {
         if self.pending.is_some() || self.candidate.leaving == Some(Leaving::Gone) {
@@ -660,12 +679,16 @@ impl Election {
         let seen = self.sight.record().cloned().unwrap_or_default();
         let stamp = now.wall.max(self.stamp + 1);
         let mut record = match purpose {
-            Purpose::Acquire => Record {
-                version: seen.version,
-                holder: self.name.clone(),
-                term: self.next_term(),
-                ..Record::default()
-            },
+            Purpose::Acquire => {
+                let term = self.next_term();
+                Record {
+                    version: seen.version,
+                    holder: self.name.clone(),
+                    term,
+                    bids: self.own_bid(term),
+                    ..Record::default()
+                }
+            }
             Purpose::Renew => seen,
             Purpose::Release => Record {
                 holder: String::new(),

@@ -44,6 +44,11 @@ impl Lifecycle {
         self.kill(Job::Main, commands);
     }
 
+    /// Until the program is without the lead nothing else is begun.
+    pub(super) fn is_held_by_demotion(&self) -> bool {
+        self.demoting && !self.has_taken_over()
+    }
+
     /// Whether nothing runs with another rendering than the newest one.
     pub fn has_taken_over(&self) -> bool {
         let Some(rendered) = &self.rendered else {

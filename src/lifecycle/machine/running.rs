@@ -51,8 +51,12 @@ impl Lifecycle {
     }
 
     fn due(&mut self, reason: TerminationReason, now: Now, commands: &mut Vec<Command>) {
-        if let Some((_, known)) = &mut self.restart_due {
+        if let Some((at, known)) = &mut self.restart_due {
             *known = reason;
+            if self.members == 1 {
+                // There is nobody any more whom it would have to be spread with.
+                *at = (*at).min(now.mono);
+            }
             return;
         }
         let others = u32::try_from(self.members.saturating_sub(1)).unwrap_or(u32::MAX);
@@ -99,7 +103,10 @@ impl Lifecycle {
             self.react(now, commands);
         }
         self.check_when_due(now, commands);
-        if is_due(self.post_run_at) && !self.jobs.contains_key(&Job::PostRun) {
+        if is_due(self.post_run_at)
+            && !self.is_held_by_demotion()
+            && !self.jobs.contains_key(&Job::PostRun)
+        {
             self.post_run_at = None;
             let kill_at = self.policy.post_run_timeout.map(|time| now.mono + time);
             self.begin(Job::PostRun, kill_at, now, commands);
@@ -109,7 +116,7 @@ impl Lifecycle {
     /// Health is checked while the program serves, also while it drains.
     pub(super) fn check_when_due(&mut self, now: Now, commands: &mut Vec<Command>) {
         let is_due = self.checks.next.is_some_and(|at| at <= now.mono);
-        if is_due && !self.jobs.contains_key(&Job::HealthCheck) {
+        if is_due && !self.is_held_by_demotion() && !self.jobs.contains_key(&Job::HealthCheck) {
             self.checks.next = None;
             self.begin(
                 Job::HealthCheck,

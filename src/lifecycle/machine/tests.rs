@@ -288,6 +288,43 @@ fn a_restart_in_a_group_is_spread_and_going_back_in_time_cancels_it() {
 }
 
 #[test]
+fn a_restart_that_was_spread_is_due_at_once_when_it_concerns_one_member_alone() {
+    let mut life = Life::new(policy());
+    life.group(&[RUN, CONFIG_1], 10);
+    assert_eq!(life.group(&[RUN, CONFIG_2], 10), [""; 0]);
+    let (file, _) = CONFIG_2;
+    assert_eq!(life.rendered(&[RUN, (file, "leads")]), ["signal run 15"]);
+}
+
+#[test]
+fn nothing_else_is_begun_until_a_demotion_has_ended() {
+    let mut life = Life::new(policy());
+    let check = ("hooks/health-check", "");
+    life.rendered(&[RUN, CONFIG_1, RECONFIGURE, check]);
+    life.ended(Job::HealthCheck, 0);
+    let due = life.machine.next_deadline().expect("a check is due");
+    // Whoever stood still finds all of it at once.
+    life.now += due;
+    let demoted = files(&[RUN, CONFIG_2, RECONFIGURE, check]);
+    let commands = life.feed(Event::Demote { files: demoted });
+    assert_eq!(commands, ["start reconfigure"]);
+    assert_eq!(life.feed(Event::Tick), [""; 0]);
+    let edited = [RUN, ("config/a", "3"), RECONFIGURE, check];
+    assert_eq!(
+        life.rendered(&edited),
+        [""; 0],
+        "an edit that came meanwhile"
+    );
+    assert!(
+        life.machine.next_deadline().is_some_and(|at| at > life.now),
+        "no tick is asked for that would do nothing"
+    );
+    let after = life.ended(Job::Reconfigure, 0);
+    assert_eq!(after, ["start reconfigure"]);
+    assert_eq!(life.ended(Job::Reconfigure, 0), ["start health-check"]);
+}
+
+#[test]
 fn a_change_while_init_runs_is_looked_at_when_the_main_process_is_up() {
     let mut life = Life::new(policy());
     life.rendered(&[RUN, CONFIG_1, RECONFIGURE, ("hooks/init", "")]);
@@ -1091,8 +1128,17 @@ impl Witness {
     }
 }
 
+/// Histories that are tried, more of them with `KUBESUP_SOAK`.
+fn histories() -> u32 {
+    if std::env::var_os("KUBESUP_SOAK").is_some() {
+        200_000
+    } else {
+        1_000
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(histories()))]
     #[test]
     fn there_is_one_main_process_and_every_stop_comes_to_an_end(
         policy in a_policy(),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::package::Bind;
-use crate::world::OwnPod;
+use crate::world::{BoundLeader, OwnPod};
 
 fn member(id: &str, ready: bool, terminating: bool) -> Member {
     Member {
@@ -40,6 +40,7 @@ fn group(exports: &[(&str, &str)], members: Vec<Member>) -> BoundGroup {
         members: members
             .map(|member| (member.member_id.clone(), Arc::new(member)))
             .collect(),
+        leader: BoundLeader::NoElection,
     }
 }
 
@@ -133,6 +134,34 @@ fn one_active_member_with_the_required_exports_is_enough_ready_or_not() {
         vec![member("1", true, true), member("2", false, false)],
     );
     assert_eq!(why(suspect, &["port", "sql", "username"]), None);
+}
+
+#[test]
+fn the_leaders_exports_count_and_without_one_the_first_active_members() {
+    let plain = |id: &str, terminating| Member {
+        ports: Arc::new([("sql".to_owned(), 5432)].into()),
+        ..member(id, true, terminating)
+    };
+    let led = |leader: &str, members| BoundGroup {
+        leader: BoundLeader::Member(leader.to_owned()),
+        ..group(&[], members)
+    };
+    let full = |id| member(id, true, false);
+    let needs = &["port"][..];
+    assert_eq!(
+        why(led("2", vec![plain("1", false), full("2")]), needs),
+        None
+    );
+    assert!(why(led("2", vec![full("1"), plain("2", false)]), needs).is_some());
+    assert_eq!(
+        why(led("2", vec![full("1"), plain("2", true)]), needs),
+        None,
+        "a leader that departs is not asked"
+    );
+    assert_eq!(
+        why(led("9", vec![full("1"), plain("2", false)]), needs),
+        None
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Ident, Input, Member, MemberSys};
 use crate::package::binds::{self, Exports};
-use crate::world::{self, BoundGroup};
+use crate::world::{self, BoundGroup, BoundLeader};
 
 /// One bind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,9 +35,10 @@ pub fn population(group: &BoundGroup) -> impl Iterator<Item = Member> + use<'_> 
 impl BindGroup {
     fn new(group: &BoundGroup) -> BindGroup {
         let all: Vec<Member> = population(group).collect();
+        let leader = all.iter().find(|member| member.leader).cloned();
         BindGroup {
-            first: all.first().cloned(),
-            leader: None,
+            first: leader.clone().or_else(|| all.first().cloned()),
+            leader,
             members: all.into_iter().filter(|member| !member.departed).collect(),
         }
     }
@@ -51,6 +52,8 @@ fn bound_member(member: &world::Member, group: &BoundGroup, exports: &Exports) -
         version: "0.0.0".to_owned(),
         release: "0".repeat(14),
     };
+    let leads = matches!(&group.leader, BoundLeader::Member(id) if *id == member.member_id);
+    let has_election = matches!(group.leader, BoundLeader::Member(_) | BoundLeader::Vacant);
     let package = format!(
         "{}/{}/{}/{}",
         pkg.origin, pkg.name, pkg.version, pkg.release
@@ -64,13 +67,13 @@ fn bound_member(member: &world::Member, group: &BoundGroup, exports: &Exports) -
         group: group.group.clone(),
         org: group.org.clone(),
         persistent: false,
-        leader: false,
-        follower: false,
+        leader: leads,
+        follower: !leads && has_election,
         update_leader: false,
         update_follower: false,
-        election_is_running: false,
+        election_is_running: group.leader == BoundLeader::Vacant,
         election_is_no_quorum: false,
-        election_is_finished: false,
+        election_is_finished: matches!(group.leader, BoundLeader::Member(_)),
         update_election_is_running: false,
         update_election_is_no_quorum: false,
         update_election_is_finished: false,

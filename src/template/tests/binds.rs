@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::context::{context_with, keys, member};
-use crate::world::{BoundGroup, Member};
+use super::contract;
+use crate::world::{BoundGroup, BoundLeader, Member};
 
 fn pg(members: Vec<Member>) -> BoundGroup {
     let members = members.into_iter();
@@ -23,6 +24,7 @@ fn pg(members: Vec<Member>) -> BoundGroup {
         members: members
             .map(|member| (member.member_id.clone(), Arc::new(member)))
             .collect(),
+        leader: BoundLeader::NoElection,
     }
 }
 
@@ -48,7 +50,7 @@ fn with(binds: &[(&str, BoundGroup)]) -> Value {
 fn a_bind_has_its_three_keys_and_its_members_the_keys_of_every_member() {
     let context = with(&[("db", three())]);
     let db = &context["bind"]["db"];
-    assert_eq!(keys(db), ["first", "leader", "members"]);
+    assert_eq!(keys(db), contract::BIND);
     let first = &db["first"];
     assert_eq!(keys(first), keys(&context["svc"]["me"]));
     assert_eq!(keys(&first["sys"]), keys(&context["svc"]["me"]["sys"]));
@@ -80,6 +82,36 @@ fn members_are_ordered_ready_ones_alive_others_suspect_and_those_that_depart_are
     assert_eq!(db["first"]["member_id"], "0", "of all, as in Habitat");
     assert_eq!(db["first"]["departed"], true);
     assert_eq!(db["leader"], Value::Null);
+}
+
+#[test]
+fn the_holder_of_the_bound_groups_lease_is_its_leader_and_first() {
+    let led = |leader| BoundGroup { leader, ..three() };
+    let context = with(&[("db", led(BoundLeader::Member("2".to_owned())))]);
+    let db = &context["bind"]["db"];
+    assert_eq!(db["leader"]["member_id"], "2");
+    assert_eq!(db["first"], db["leader"]);
+    let flags = |member: &Value| {
+        [
+            "leader",
+            "follower",
+            "election_is_running",
+            "election_is_finished",
+        ]
+        .map(|flag| member[flag] == true)
+    };
+    assert_eq!(flags(&db["leader"]), [true, false, false, true]);
+    assert_eq!(flags(&db["members"][0]), [false, true, false, true]);
+
+    let gone = with(&[("db", led(BoundLeader::Member("9".to_owned())))]);
+    assert_eq!(gone["bind"]["db"]["leader"], Value::Null, "it is no member");
+    let vacant = with(&[("db", led(BoundLeader::Vacant))]);
+    let db = &vacant["bind"]["db"];
+    assert_eq!(db["leader"], Value::Null);
+    assert_eq!(flags(&db["members"][0]), [false, true, true, false]);
+    let none = with(&[("db", three())]);
+    let members = &none["bind"]["db"]["members"];
+    assert_eq!(flags(&members[0]), [false; 4], "nobody stands");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::contract;
 use crate::config::{Layer, Layers, Origin, Settings, load, resolve};
 use crate::package::{Facts, Package};
 use crate::snapshot::Paths;
@@ -89,6 +90,7 @@ pub(super) fn context_with(binds: std::collections::BTreeMap<String, BoundGroup>
             svc: true,
             kube: true,
             bind: true,
+            bound_leaders: true,
         },
     )
 }
@@ -112,52 +114,13 @@ fn the_trees_are_habitats_and_kube() {
 
 #[test]
 fn sys_has_its_eleven_keys() {
-    assert_eq!(
-        keys(&context()["sys"]),
-        [
-            "version",
-            "member_id",
-            "ip",
-            "hostname",
-            "gossip_ip",
-            "gossip_port",
-            "http_gateway_ip",
-            "http_gateway_port",
-            "ctl_gateway_ip",
-            "ctl_gateway_port",
-            "permanent"
-        ]
-    );
+    assert_eq!(keys(&context()["sys"]), contract::SYS);
 }
 
 #[test]
 fn pkg_has_its_twenty_keys() {
     let pkg = &context()["pkg"];
-    assert_eq!(
-        keys(pkg),
-        [
-            "ident",
-            "origin",
-            "name",
-            "version",
-            "release",
-            "deps",
-            "env",
-            "exposes",
-            "exports",
-            "path",
-            "svc_path",
-            "svc_config_path",
-            "svc_data_path",
-            "svc_files_path",
-            "svc_static_path",
-            "svc_var_path",
-            "svc_pid_file",
-            "svc_run",
-            "svc_user",
-            "svc_group"
-        ]
-    );
+    assert_eq!(keys(pkg), contract::PKG);
     assert_eq!(pkg["ident"], "core/db/1.0/20200101000000");
     assert_eq!(
         [
@@ -178,72 +141,11 @@ fn pkg_has_its_twenty_keys() {
 #[test]
 fn svc_has_its_keys_and_a_member_its_twenty_four() {
     let svc = &context()["svc"];
-    assert_eq!(
-        keys(svc),
-        [
-            "service",
-            "group",
-            "org",
-            "election_is_running",
-            "election_is_no_quorum",
-            "election_is_finished",
-            "update_election_is_running",
-            "update_election_is_no_quorum",
-            "update_election_is_finished",
-            "me",
-            "members",
-            "leader",
-            "first",
-            "update_leader"
-        ]
-    );
+    assert_eq!(keys(svc), contract::SVC);
     let member = &svc["members"][0];
-    assert_eq!(
-        keys(member),
-        [
-            "member_id",
-            "pkg",
-            "pkg_incarnation",
-            "package",
-            "service",
-            "group",
-            "org",
-            "persistent",
-            "leader",
-            "follower",
-            "update_leader",
-            "update_follower",
-            "election_is_running",
-            "election_is_no_quorum",
-            "election_is_finished",
-            "update_election_is_running",
-            "update_election_is_no_quorum",
-            "update_election_is_finished",
-            "sys",
-            "alive",
-            "suspect",
-            "confirmed",
-            "departed",
-            "cfg"
-        ]
-    );
-    assert_eq!(
-        keys(&member["pkg"]),
-        ["origin", "name", "version", "release"]
-    );
-    assert_eq!(
-        keys(&member["sys"]),
-        [
-            "ip",
-            "hostname",
-            "gossip_ip",
-            "gossip_port",
-            "http_gateway_ip",
-            "http_gateway_port",
-            "ctl_gateway_ip",
-            "ctl_gateway_port"
-        ]
-    );
+    assert_eq!(keys(member), contract::MEMBER);
+    assert_eq!(keys(&member["pkg"]), contract::IDENT);
+    assert_eq!(keys(&member["sys"]), contract::MEMBER_SYS);
 }
 
 #[test]

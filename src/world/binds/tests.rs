@@ -226,11 +226,82 @@ fn garbage_in_slices_is_passed_over_and_the_rest_counts() {
     assert!(members["d"].terminating);
 }
 
+fn lease_of_pg() -> WatchKey {
+    WatchKey::BoundLease {
+        namespace: None,
+        name: "kubesup.pg.default".to_owned(),
+    }
+}
+
+#[test]
+fn each_bound_group_has_one_lease_in_its_namespace_and_its_holder_leads() {
+    let all = binds(&["db:pg", "again:shop/pg", "blue:pg.blue", "far:data/pg"]);
+    let shown: Vec<_> = Bound::leases(&all, "shop")
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "Lease kubesup.pg.blue of a bound group",
+            "Lease kubesup.pg.default of a bound group",
+            "Lease data/kubesup.pg.default of a bound group",
+        ]
+    );
+
+    let mut bound = bound();
+    assert_eq!(look(&bound).leader, BoundLeader::NotRead);
+    let mut seen = |delta: Delta<Value>| {
+        let lease = |value| serde_json::from_value(value).expect("a Lease");
+        let delta = match delta {
+            Delta::Reset(all) => Delta::Reset(all.into_iter().map(lease).collect()),
+            Delta::Apply(value) => Delta::Apply(Box::new(lease(*value))),
+            Delta::Delete(value) => Delta::Delete(Box::new(lease(*value))),
+        };
+        bound.apply_lease(lease_of_pg(), &delta);
+        look(&bound).leader
+    };
+    let held = |holder: Value| Box::new(json!({"spec": {"holderIdentity": holder}}));
+    assert_eq!(seen(Delta::Reset(vec![])), BoundLeader::NoElection);
+    assert_eq!(seen(Delta::Reset(vec![json!({})])), BoundLeader::Vacant);
+    let holder = held(json!("pg-0/pg/a-b-c/nonce"));
+    assert_eq!(
+        seen(Delta::Apply(holder.clone())),
+        BoundLeader::Member("abc".to_owned())
+    );
+    for nobody in [
+        json!(""),
+        json!(null),
+        json!("pg-0"),
+        json!("a/b//d"),
+        json!("a/b/c/d/e"),
+    ] {
+        assert_eq!(seen(Delta::Apply(held(nobody))), BoundLeader::Vacant);
+    }
+    assert_eq!(seen(Delta::Delete(holder)), BoundLeader::NoElection);
+}
+
+#[test]
+fn a_lease_that_may_not_be_read_is_known_to_be_so_and_what_was_read_stays() {
+    let mut bound = bound();
+    let troubles = BTreeMap::from([(lease_of_pg(), "403 forbidden".to_owned())]);
+    let leader = |bound: &Bound| {
+        let mut problems = Vec::new();
+        let groups = bound.groups(&binds(&["db:pg"]), &own(), "shop", &troubles, &mut problems);
+        assert_eq!(problems, Vec::<String>::new(), "it holds up nothing");
+        groups["db"].leader.clone()
+    };
+    assert_eq!(leader(&bound), BoundLeader::Unknown);
+    bound.apply_lease(lease_of_pg(), &Delta::Reset(vec![Lease::default()]));
+    assert_eq!(leader(&bound), BoundLeader::Vacant);
+}
+
 #[test]
 fn what_no_watch_looks_at_any_more_is_forgotten() {
     let mut bound = bound();
+    bound.apply_lease(lease_of_pg(), &Delta::Reset(vec![]));
     bound.retain(&Bound::wanted(&binds(&["db:other"]), "shop"));
-    assert!(bound.slices.is_empty() && bound.services.is_empty());
+    assert!(bound.slices.is_empty() && bound.services.is_empty() && bound.leaders.is_empty());
 }
 
 proptest! {
