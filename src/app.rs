@@ -157,7 +157,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let enough = CancellationToken::new();
     let feeds = Feeds {
         wanted: wants,
-        observations: observed,
+        observations: observed.clone(),
         base,
         freshness,
         drains: drain_requests,
@@ -168,6 +168,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
             candidates: candidacies,
             outlook: outlooks,
             label: labels,
+            troubles: observed,
         },
         role: roles,
         label,

@@ -146,6 +146,12 @@ impl Settings {
         format!("{}.{}{}", self.name, self.group, org.unwrap_or_default())
     }
 
+    /// The group's Lease, `kubesup.<Service>.<group>`; `None` where nobody leads.
+    pub fn lease_name(&self) -> Option<String> {
+        let service = self.service.as_ref()?;
+        (self.topology == Topology::Leader).then(|| format!("kubesup.{service}.{}", self.group))
+    }
+
     /// Whether the own Pod's label says who leads: it is asked for, and somebody leads.
     pub fn keeps_role_label(&self) -> bool {
         self.role_label == RoleLabel::Kept && self.topology == Topology::Leader

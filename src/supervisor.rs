@@ -33,7 +33,7 @@ use crate::lifecycle::{
 use crate::package::Package;
 use crate::process::{Processes, Signal, Signals};
 use crate::snapshot::{Paths, Snapshot};
-use crate::world::{BoundLeader, Departing, View, World};
+use crate::world::{BoundLeader, Departing, View};
 use accept::Accepted;
 use jobs::{Jobs, Outcome};
 pub use lead::Election;
@@ -617,11 +617,7 @@ impl Supervisor {
             return view;
         }
         self.lead.shown = self.lead.election();
-        let world = view.world.as_ref().map(|world| {
-            let mut world = World::clone(world);
-            world.election.clone_from(&self.lead.shown);
-            Arc::new(world)
-        });
+        let world = view.world.as_ref().map(|world| self.lead.join(world));
         Arc::new(View {
             world,
             ..View::clone(&view)

@@ -261,7 +261,7 @@ pub struct Leader {
     pub term: u64,
     /// How well suited it said to be when it took over; 0 without a `suitability` hook.
     pub suitability: u64,
-    /// The `resourceVersion` of the acquiring write; only the leader itself knows it.
+    /// The `resourceVersion` of the acquiring write; empty while a follower does not know it yet.
     pub fence: String,
     /// It is the own member.
     pub is_me: bool,

@@ -6,7 +6,7 @@ use crate::config::Topology;
 use crate::lifecycle::status::{Health, Phase};
 use crate::package::binds;
 use crate::snapshot::Snapshot;
-use crate::world::Progress;
+use crate::world::{Progress, WatchKey};
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,8 +120,17 @@ fn synced(snapshot: &Snapshot) -> Vec<String> {
 /// Whether somebody leads; `None` where nobody is to.
 fn leader(snapshot: &Snapshot) -> Option<Vec<String>> {
     let service = snapshot.service.as_ref()?;
+    let lease = service
+        .settings
+        .lease_name()
+        .map(|name| WatchKey::Lease { name });
+    let trouble = lease.and_then(|lease| snapshot.view.troubles.get(&lease));
     (service.settings.topology == Topology::Leader).then(|| match service.world.election.progress {
         Progress::Finished => Vec::new(),
+        _ if trouble.is_some() => vec![format!(
+            "nobody leads: {}",
+            trouble.map_or("", String::as_str)
+        )],
         Progress::NoQuorum => vec!["nobody leads, and the API server cannot be asked".to_owned()],
         Progress::None | Progress::InProgress => {
             vec!["nobody leads yet: the election goes on".to_owned()]

@@ -143,7 +143,7 @@ async fn own(arguments: &Arguments, surroundings: &Surroundings) -> Result<Lead,
                 lines.push(OR.to_owned());
                 StartError::Problems(lines)
             }
-            other => other,
+            other @ StartError::Unavailable(_) => other,
         })?;
     let pod = format!("the own Pod in namespace {}", inspected.namespace);
     let From::Cluster(client) = inspected.from else {

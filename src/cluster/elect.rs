@@ -22,9 +22,9 @@ use super::watch::follow_lease;
 use crate::clock;
 use crate::lifecycle::election::{
     Candidate, Election, Identity, Input, Label, Lease, Moment, Notice, Order, Outcome, Outlook,
-    Output, Progress, Purpose, Sighting, Stand, Why, role,
+    Output, Progress, Purpose, Sighting, Stand, Why, fence, role,
 };
-use crate::world::{self, Delta, Observation};
+use crate::world::{self, Delta, Observation, WatchKey};
 
 /// Timers do not run through suspend: the clock is looked at this often while there is a lead to lose.
 const LOOK: Duration = Duration::from_secs(1);
@@ -44,6 +44,8 @@ pub struct Channels {
     pub outlook: watch::Sender<Outlook>,
     /// What the own Pod's label may say.
     pub label: watch::Receiver<Label>,
+    /// Where troubles with the Lease are told.
+    pub troubles: mpsc::Sender<Observation>,
 }
 
 /// Takes part in the election, once the own service stands for it. Ends when the supervisor has.
@@ -75,6 +77,9 @@ pub async fn run(
         writing: None,
         refusal: None,
         ended: None,
+        fences: fence::Seen::default(),
+        troubles: Troubles::default(),
+        told: None,
         channels,
     };
     let name = stand.lease.clone();
@@ -98,6 +103,7 @@ pub async fn alone(mut channels: Channels) {
             progress: Progress::Finished,
             involved: false,
             ended: None,
+            fence: None,
         });
     }
     while channels.candidates.changed().await.is_ok() {}
@@ -137,13 +143,35 @@ struct Task {
     refusal: Option<String>,
     /// The last lead of ours that ended, and why.
     ended: Option<(u64, Why)>,
+    fences: fence::Seen,
+    troubles: Troubles,
+    /// What was told of them last.
+    told: Option<String>,
     channels: Channels,
+}
+
+/// Why the Lease cannot be followed, or not be written.
+#[derive(Debug, Default)]
+struct Troubles {
+    watch: Option<String>,
+    write: Option<String>,
+}
+
+impl Troubles {
+    fn text(&self) -> Option<String> {
+        let both: Vec<&str> = [&self.watch, &self.write]
+            .into_iter()
+            .filter_map(|trouble| trouble.as_deref())
+            .collect();
+        (!both.is_empty()).then(|| both.join("; "))
+    }
 }
 
 impl Task {
     async fn run(mut self, mut sightings: mpsc::Receiver<Observation>) {
         let candidate = self.channels.candidates.borrow_and_update().clone();
         self.step(Input::Candidate(candidate));
+        let troubles = self.channels.troubles.clone();
         loop {
             let pause = self
                 .election
@@ -160,6 +188,12 @@ impl Task {
                     self.step(Input::Candidate(candidate));
                 }
                 () = sleep(pause) => self.step(Input::Tick),
+                // A full channel must not hold up a renewal.
+                Ok(permit) = troubles.reserve(), if self.told != self.troubles.text() => {
+                    self.told = self.troubles.text();
+                    let watch = WatchKey::Lease { name: self.lease.clone() };
+                    permit.send(Observation::Trouble { watch, problem: self.told.clone() });
+                }
             }
         }
     }
@@ -169,15 +203,27 @@ impl Task {
             Observation::Leases { delta, .. } => match delta {
                 Delta::Reset(all) => {
                     let lease = all.into_iter().next();
-                    Input::Seen(self.note(lease), Sighting::Listed)
+                    self.seen(lease, Sighting::Listed)
                 }
-                Delta::Apply(lease) => Input::Seen(self.note(Some(*lease)), Sighting::Changed),
+                Delta::Apply(lease) => self.seen(Some(*lease), Sighting::Changed),
                 Delta::Delete(_) => Input::Seen(Lease::Absent, Sighting::Changed),
             },
-            Observation::Trouble { problem, .. } => Input::Blind(problem.is_some()),
+            Observation::Trouble { problem, .. } => {
+                self.troubles.watch = problem;
+                Input::Blind(self.troubles.watch.is_some())
+            }
             _ => return,
         };
         self.step(input);
+    }
+
+    fn seen(&mut self, lease: Option<ApiLease>, sighting: Sighting) -> Input {
+        let noted = lease.as_ref().and_then(lease::fence);
+        let lease = self.note(lease);
+        if let Lease::Present(record) = &lease {
+            self.fences.see(record, noted, sighting);
+        }
+        Input::Seen(lease, sighting)
     }
 
     fn note(&mut self, lease: Option<ApiLease>) -> Lease {
@@ -198,12 +244,16 @@ impl Task {
             (Some(error), Outcome::Conflict) => debug!(%error, "somebody else wrote the Lease"),
             (Some(error), _) => {
                 let refusal = lease::refusal(&self.namespace, &self.lease, error);
+                if lease::is_lasting(error) {
+                    self.troubles.write = Some(refusal.clone());
+                }
                 if self.refusal.as_ref() != Some(&refusal) {
                     warn!(problem = refusal, %error, "the Lease is not written");
                     self.refusal = Some(refusal);
                 }
             }
             (None, Outcome::Ok(_)) => {
+                self.troubles.write = None;
                 if let Some(problem) = self.refusal.take() {
                     info!(problem, "the Lease is written again");
                 }
@@ -228,11 +278,16 @@ impl Task {
                 }
                 Output::Write(write) => {
                     let version = Some(&write.record.version);
-                    let over = self
+                    let mut over = self
                         .versions
                         .iter()
                         .find(|lease| lease.metadata.resource_version.as_ref() == version)
                         .cloned();
+                    if let (Purpose::Renew, Some(over), Order::Lead { term, fence, .. }) =
+                        (write.purpose, &mut over, self.election.order())
+                    {
+                        lease::note_fence(over, term, &fence);
+                    }
                     let (client, namespace) = (self.client.clone(), self.namespace.clone());
                     let (lease, patience) = (self.lease.clone(), self.patience);
                     let releases = self.labelled && write.purpose == Purpose::Release;
@@ -259,6 +314,11 @@ impl Task {
             progress: self.election.progress(now),
             involved: self.election.is_involved(),
             ended: self.ended,
+            fence: self
+                .election
+                .holder()
+                .and_then(|(_, term)| self.fences.of(term))
+                .map(ToOwned::to_owned),
         };
         self.channels.outlook.send_if_modified(|known| {
             let changed = *known != outlook;

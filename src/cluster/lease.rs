@@ -19,6 +19,9 @@ pub const BIDS: &str = "kubesup.dev/bids";
 /// `<term> [<pod>]`: the holder of the term is asked to give it up, to this Pod.
 pub const TRANSFER: &str = "kubesup.dev/transfer";
 
+/// `<term> <resourceVersion>`: the fence of the holder, which the acquiring write itself cannot name.
+pub const FENCE: &str = "kubesup.dev/fence";
+
 /// The Lease of a group: `kubesup.<Service>.<group>`, as in `Settings::lease_name`.
 pub fn name(service: &str, group: &str) -> String {
     format!("kubesup.{service}.{group}")
@@ -53,6 +56,19 @@ pub fn record(lease: &Lease) -> Record {
             .unwrap_or_default(),
         transfer: annotation(TRANSFER).and_then(transfer),
     }
+}
+
+/// The holder's note of its fence.
+pub fn fence(lease: &Lease) -> Option<(u64, String)> {
+    let text = lease.metadata.annotations.as_ref()?.get(FENCE)?;
+    let (term, fence) = text.split_once(' ')?;
+    Some((term.parse().ok()?, fence.trim().to_owned()))
+}
+
+/// The holder notes its fence in the object that it renews.
+pub fn note_fence(lease: &mut Lease, term: u64, fence: &str) {
+    let annotations = lease.metadata.annotations.get_or_insert_default();
+    annotations.insert(FENCE.to_owned(), format!("{term} {fence}"));
 }
 
 fn transfer(text: &str) -> Option<Transfer> {
@@ -180,6 +196,11 @@ pub fn refusal(namespace: &str, name: &str, error: &kube::Error) -> String {
         other => other.to_string(),
     };
     format!("cannot write Lease: {namespace}/{name}: {why}")
+}
+
+/// Whether nothing but somebody's doing mends that.
+pub fn is_lasting(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422))
 }
 
 /// Another version, one that exists already, and none at all are the same to the election: the watch will tell.

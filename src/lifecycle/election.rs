@@ -23,6 +23,7 @@
 //! ```
 
 pub mod bids;
+pub mod fence;
 pub mod identity;
 mod lead;
 mod machine;
@@ -265,6 +266,8 @@ pub struct Outlook {
     pub involved: bool,
     /// The last lead of the own member that ended, or is about to: its term, and why.
     pub ended: Option<(u64, Why)>,
+    /// The fence of the holder, as far as it is known.
+    pub fence: Option<String>,
 }
 
 /// Where the group's election is, in Habitat's words.

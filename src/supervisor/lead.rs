@@ -1,6 +1,7 @@
 //! Owns the supervisor's part in the election: what the program may do now, what it is known not to do any more, and what
 //! the election is told of the service. Never writes the Lease.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -11,7 +12,7 @@ use crate::lifecycle::election::{
     Candidate, Identity, Leaving, Order, Outlook, Progress, Role, Stand, Suitability, Why, role,
 };
 use crate::lifecycle::status::{Health, Phase, Status};
-use crate::world::{self, OwnPod};
+use crate::world::{self, OwnPod, World};
 
 /// The channels between the supervisor and the election.
 #[derive(Debug)]
@@ -50,6 +51,9 @@ pub(super) struct Lead {
     demoted: u64,
     pub(super) failures: u64,
     pub(super) rendered: bool,
+    /// The world that was observed, and the same with the election: with thousands of members it is not made anew for
+    /// each rendering.
+    joined: Option<(Arc<World>, Arc<World>)>,
     pub(super) leaving: Option<Leaving>,
     /// Unknown before the hook has ended once: the own member does not stand before that.
     pub(super) suitability: Option<Suitability>,
@@ -66,9 +70,25 @@ impl Lead {
             demoted: 0,
             failures: 0,
             rendered: false,
+            joined: None,
             leaving: None,
             suitability: None,
         }
+    }
+
+    /// The observed world with the election as it is shown now.
+    pub(super) fn join(&mut self, observed: &Arc<World>) -> Arc<World> {
+        if let Some((from, joined)) = &self.joined
+            && Arc::ptr_eq(from, observed)
+            && joined.election == self.shown
+        {
+            return Arc::clone(joined);
+        }
+        let mut joined = World::clone(observed);
+        joined.election.clone_from(&self.shown);
+        let joined = Arc::new(joined);
+        self.joined = Some((Arc::clone(observed), Arc::clone(&joined)));
+        joined
     }
 
     /// Stands, when the settings say so.
@@ -222,7 +242,7 @@ impl Lead {
                 member_id: identity.member_id(),
                 term: *term,
                 suitability: outlook.suitability,
-                fence: String::new(),
+                fence: outlook.fence.clone().unwrap_or_default(),
                 is_me: false,
             })
         };
@@ -282,5 +302,44 @@ fn release(stand: &Stand) -> Duration {
         RELEASE + role::UNLABEL
     } else {
         RELEASE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn lead() -> Lead {
+        let (stands, candidates) = (watch::Sender::default(), watch::Sender::default());
+        Lead::new(Election {
+            stands,
+            candidates,
+            outlook: watch::channel(Outlook::default()).1,
+            role: watch::Sender::default(),
+        })
+    }
+
+    #[test]
+    fn the_same_world_with_the_same_election_is_one() {
+        let observed = Arc::new(World {
+            pod: OwnPod::default(),
+            members: BTreeMap::default(),
+            config: Vec::new(),
+            overlay: BTreeMap::default(),
+            files: BTreeMap::default(),
+            binds: BTreeMap::default(),
+            election: world::Election::default(),
+        });
+        let mut lead = lead();
+        let first = lead.join(&observed);
+        assert!(Arc::ptr_eq(&first, &lead.join(&observed)));
+        lead.shown.progress = world::Progress::Finished;
+        let second = lead.join(&observed);
+        assert_eq!(second.election.progress, world::Progress::Finished);
+        assert!(Arc::ptr_eq(&second, &lead.join(&observed)));
+        let other = Arc::new(World::clone(&observed));
+        assert!(!Arc::ptr_eq(&second, &lead.join(&other)));
     }
 }

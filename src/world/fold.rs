@@ -269,7 +269,14 @@ impl Fold {
             })
         });
         self.bound.retain(&wanted);
-        self.troubles.retain(|watch, _| wanted.contains(watch));
+        // The election watches the group's Lease by itself.
+        let lease = self
+            .settings
+            .as_ref()
+            .and_then(|settings| settings.lease_name());
+        let lease = lease.map(|name| WatchKey::Lease { name });
+        self.troubles
+            .retain(|watch, _| wanted.contains(watch) || Some(watch) == lease.as_ref());
     }
 
     fn departing(&self) -> Option<Departing> {

@@ -47,6 +47,7 @@ async fn member(server: &Server) -> (Member, impl Future<Output = ()> + use<>) {
         candidates: candidacies,
         outlook,
         label: labels,
+        troubles: mpsc::channel(1).0,
     };
     let identity = world::Identity {
         namespace: "shop".into(),

@@ -178,3 +178,25 @@ proptest! {
         prop_assert_eq!(serde_json::to_vec(&*world).expect("json"), serde_json::to_vec(&*expected).expect("json"));
     }
 }
+
+#[test]
+fn a_trouble_with_the_groups_lease_is_shown_though_the_fold_does_not_watch_it() {
+    let mut fold = complete();
+    let trouble = |name: &str| Observation::Trouble {
+        watch: WatchKey::Lease { name: name.into() },
+        problem: Some("403".into()),
+    };
+    let leader = json!({"kubesup.dev/topology": "leader", "kubesup.dev/service": "db"});
+    fold.apply(pods("u1", leader));
+    fold.apply(trouble("kubesup.db.default"));
+    fold.apply(trouble("another"));
+    let troubles = fold.view().troubles;
+    let shown: Vec<_> = troubles.keys().map(ToString::to_string).collect();
+    assert_eq!(shown, ["Lease kubesup.db.default"]);
+    assert!(
+        fold.wanted()
+            .iter()
+            .all(|watch| !matches!(watch, WatchKey::Lease { .. })),
+        "the election watches it"
+    );
+}
