@@ -26,7 +26,7 @@ use crate::cli::run::Arguments;
 use crate::cluster::elect;
 use crate::cluster::freshness::Freshness;
 use crate::config::{Key, Layer, Layers, Origin, Problem, Settings, load, resolve};
-use crate::lifecycle::election::{Candidate, Outlook};
+use crate::lifecycle::election::{Candidate, Label, Outlook};
 use crate::metrics::Metrics;
 use crate::package::directory;
 use crate::process::{Processes, Signals};
@@ -39,7 +39,7 @@ pub use inspect::{check, rbac};
 pub use install::install;
 pub use last_words::{last_words, variable_name};
 pub use render::render;
-use source::{Feeds, PackageSource, Source};
+use source::{Begin, Feeds, FileWatches, PackageSource, Source};
 
 /// Something does not render.
 pub const EXIT_PROBLEMS: i32 = 1;
@@ -137,6 +137,8 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let (stands, standing) = watch::channel(None);
     let (candidates, candidacies) = watch::channel(Candidate::default());
     let (outlooks, outlook) = watch::channel(Outlook::default());
+    let (role, roles) = watch::channel(None);
+    let (label, labels) = watch::channel(Label::default());
     let (view, views) = watch::channel(Arc::new(View::default()));
     let fold = Fold::new(source.identity(), layers);
     wanted.send_replace(fold.wanted());
@@ -149,6 +151,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
         command: arguments.command,
         environment: variables.clone(),
     };
+    let enough = CancellationToken::new();
     let feeds = Feeds {
         wanted: wants,
         observations: observed,
@@ -161,6 +164,17 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
             stands: standing,
             candidates: candidacies,
             outlook: outlooks,
+            label: labels,
+        },
+        role: roles,
+        label,
+        watches: FileWatches {
+            begin: if settings.once {
+                Begin::Late
+            } else {
+                Begin::AtOnce
+            },
+            enough: enough.clone(),
         },
     };
     source.start(&mut tasks, package, feeds, &shutdown).await?;
@@ -185,7 +199,9 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
             stands,
             candidates,
             outlook,
+            role,
         },
+        enough,
         shutdown: shutdown.clone(),
     });
     let code = Box::pin(until_over(service, &mut tasks, &shutdown)).await;

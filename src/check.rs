@@ -204,13 +204,8 @@ fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a Container> {
 }
 
 /// Checks whether what the settings name is there. `namespace` is the own one.
-pub fn objects(
-    settings: &Settings,
-    namespace: &str,
-    facts: Facts,
-    seen: &Inventory,
-) -> Vec<Finding> {
-    objects::findings(settings, namespace, facts, seen)
+pub fn objects(settings: &Settings, namespace: &str, seen: &Inventory) -> Vec<Finding> {
+    objects::findings(settings, namespace, seen)
 }
 
 /// What came of asking the API server whether a rule is granted.

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use bind::Bind;
 pub use keys::Key;
-pub use lease::{LeaseTimes, OnLost};
+pub use lease::{LeaseTimes, OnLost, RoleLabel};
 pub use resolve::{Layer, Layers, Origin, Problem, resolve};
 pub use supervision::{
     HealthCheck, LogFormat, OnHealthFailure, Output, RemapExit, RewriteSignals, RunAs,
@@ -73,6 +73,10 @@ pub struct Settings {
     pub reconfigure_timeout: Duration,
     /// How long the `file-updated` hook may take.
     pub file_updated_timeout: Duration,
+    /// How often the `suitability` hook runs.
+    pub suitability_interval: Duration,
+    /// How long it may take.
+    pub suitability_timeout: Duration,
     /// How long the `post-stop` hook may take.
     pub post_stop_timeout: Duration,
     /// The first pause before a restart after a failure.
@@ -129,6 +133,8 @@ pub struct Settings {
     pub lease: LeaseTimes,
     /// What losing a lead means for the program.
     pub on_lost_lease: OnLost,
+    /// The own Pod's label `kubesup.dev/role` says whether it leads.
+    pub role_label: RoleLabel,
     /// A missing value in a template is an error.
     pub strict: bool,
 }
@@ -138,6 +144,11 @@ impl Settings {
     pub fn service_group(&self) -> String {
         let org = self.org.as_deref().map(|org| format!("@{org}"));
         format!("{}.{}{}", self.name, self.group, org.unwrap_or_default())
+    }
+
+    /// Whether the own Pod's label says who leads: it is asked for, and somebody leads.
+    pub fn keeps_role_label(&self) -> bool {
+        self.role_label == RoleLabel::Kept && self.topology == Topology::Leader
     }
 
     /// What can follow from the own Pod, as text by key, for comparing and showing.
@@ -196,6 +207,14 @@ impl Settings {
                 format!("{:?}", self.file_updated_timeout),
             ),
             (
+                Key::SuitabilityInterval,
+                format!("{:?}", self.suitability_interval),
+            ),
+            (
+                Key::SuitabilityTimeout,
+                format!("{:?}", self.suitability_timeout),
+            ),
+            (
                 Key::PostStopTimeout,
                 format!("{:?}", self.post_stop_timeout),
             ),
@@ -247,6 +266,10 @@ impl Settings {
             (
                 Key::OnLostLease,
                 format!("{:?}", self.on_lost_lease).to_lowercase(),
+            ),
+            (
+                Key::RoleLabel,
+                format!("{:?}", self.role_label).to_lowercase(),
             ),
             (Key::SettleQuiet, format!("{:?}", self.settle_quiet)),
             (Key::SettleMax, format!("{:?}", self.settle_max)),

@@ -26,6 +26,7 @@ mod restart;
 pub mod settle;
 pub mod status;
 mod stop;
+pub mod suitability;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -67,6 +68,8 @@ pub enum Job {
     FileUpdated,
     /// The `post-stop` hook.
     PostStop,
+    /// The `suitability` hook. The supervisor runs it, apart from the life cycle: it goes on whatever the program does.
+    Suitability,
 }
 
 impl Job {
@@ -81,6 +84,7 @@ impl Job {
             Job::Reconfigure => "reconfigure",
             Job::FileUpdated => "file-updated",
             Job::PostStop => "post-stop",
+            Job::Suitability => "suitability",
         }
     }
 }

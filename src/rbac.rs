@@ -161,8 +161,6 @@ impl Rule {
 pub struct Facts {
     /// It declares the readiness gate `kubesup.dev/healthy`.
     pub readiness_gate: bool,
-    /// It wants its label to say who leads.
-    pub role_label: bool,
 }
 
 /// The rules that these settings need, no more.
@@ -207,7 +205,7 @@ pub fn rules(settings: &Settings, facts: Facts) -> Vec<Rule> {
             "the readiness gate kubesup.dev/healthy",
         ));
     }
-    if facts.role_label {
+    if settings.keeps_role_label() {
         rules.push(rule(POD_ROLE, vec![], "the label kubesup.dev/role"));
     }
     rules.push(Rule {

@@ -7,6 +7,7 @@ mod lead;
 mod local;
 mod probe;
 mod record;
+mod suitability;
 pub mod termination;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ use crate::config::supervision::Rewritten;
 use crate::config::{Settings, resolve};
 use crate::lifecycle::election::Leaving;
 use crate::lifecycle::settle::Settle;
+use crate::lifecycle::status::Phase;
+use crate::lifecycle::suitability::SuitabilityHook;
 use crate::lifecycle::{
     CheckKind, Command, Drain, Drained, Event, Job, Lifecycle, Notice, Now, Policy,
 };
@@ -70,6 +73,8 @@ pub struct Dependencies {
     pub drains: Option<mpsc::Sender<DrainRequest>>,
     /// The election of a leader.
     pub election: Election,
+    /// Cancelled when no change of a file means anything any more.
+    pub enough: CancellationToken,
     /// Ends the loop from outside, when another part has failed: as a TERM.
     pub shutdown: CancellationToken,
 }
@@ -93,6 +98,7 @@ struct Supervisor {
     base: watch::Receiver<Base>,
     snapshots: watch::Sender<Snapshot>,
     signals: Signals,
+    enough: CancellationToken,
     shutdown: CancellationToken,
     start: Instant,
     lifecycle: Lifecycle,
@@ -107,6 +113,7 @@ struct Supervisor {
     /// The answer that a drain waits for.
     draining: Option<oneshot::Receiver<Drained>>,
     lead: Lead,
+    suitability: SuitabilityHook,
     /// The life cycle has been given a rendering.
     begun: bool,
     /// A stop signal that waits until the lead is handed over, at most until then.
@@ -133,6 +140,7 @@ impl Supervisor {
             variables,
             drains,
             election,
+            enough,
             shutdown,
         } = dependencies;
         let policy = policy(&settings, None, None);
@@ -141,6 +149,7 @@ impl Supervisor {
             base,
             snapshots,
             signals,
+            enough,
             shutdown,
             start: Instant::now(),
             lifecycle: Lifecycle::new(policy),
@@ -154,6 +163,7 @@ impl Supervisor {
             drains,
             draining: None,
             lead: Lead::new(election),
+            suitability: SuitabilityHook::default(),
             begun: false,
             held: None,
         }
@@ -165,6 +175,7 @@ impl Supervisor {
         loop {
             // Before anything else: whoever was stopped may have lost the lead meanwhile.
             self.look_at_the_lead();
+            self.let_go_of_files();
             if let Some(code) = self.exit_code {
                 // A reader of ours that is stuck must not hold up the end.
                 let _ = tokio::time::timeout(FLUSH, self.jobs.flush()).await;
@@ -217,6 +228,7 @@ impl Supervisor {
             .into_iter()
             .chain(self.lifecycle.next_deadline())
             .chain(self.held.map(|(_, until)| until))
+            .chain(self.suitability.next_deadline())
             .chain(self.lead.next_look().map(|pause| self.now().mono + pause))
             .min()
     }
@@ -240,6 +252,7 @@ impl Supervisor {
         if self.render_deadline().is_some_and(|at| at <= now) {
             self.render();
         }
+        self.assess();
         self.feed(Event::Tick);
     }
 
@@ -264,6 +277,7 @@ impl Supervisor {
                 Departing::Deleted { .. } => Leaving::Stopping,
                 Departing::Gone => Leaving::Gone,
             });
+            self.end_suitability();
             self.feed(Event::Deleted { grace });
         }
     }
@@ -317,6 +331,9 @@ impl Supervisor {
     }
 
     fn on_end(&mut self, job: Job, outcome: Outcome) {
+        if job == Job::Suitability {
+            return self.suitability_ended(outcome);
+        }
         let event = self.jobs.ended(job, outcome, &self.accepted);
         if let Event::Ended {
             job: Job::Main,
@@ -332,11 +349,24 @@ impl Supervisor {
         self.feed(event);
     }
 
+    /// Nothing is rendered any more in an end, nor after what runs once was rendered: then nobody needs to hear about files,
+    /// and the kernel has the time until our end to give up the watches.
+    fn let_go_of_files(&mut self) {
+        if self.renders_no_more() && !self.enough.is_cancelled() {
+            self.enough.cancel();
+            self.local.unfollow();
+        }
+    }
+
+    fn renders_no_more(&self) -> bool {
+        let is_over = self.accepted.settings().once && !self.accepted.is_first();
+        self.lifecycle.is_ending() || is_over
+    }
+
     /// Renders the newest view and tells the life cycle, when there is something new that can be accepted.
     fn render(&mut self) {
         self.settle.done();
-        let is_over = self.accepted.settings().once && !self.accepted.is_first();
-        if self.lifecycle.is_ending() || is_over {
+        if self.renders_no_more() {
             return;
         }
         let view = self.views.borrow().clone();
@@ -379,6 +409,7 @@ impl Supervisor {
             self.lifecycle.set_policy(policy);
         }
         self.lead.rendered = true;
+        self.suitability_rendered();
         if self.lead.waits() {
             return;
         }
@@ -413,6 +444,9 @@ impl Supervisor {
                     Command::Drain => events.extend(self.begin_drain()),
                     Command::EndDrain => self.draining = None,
                     Command::Sweep { told, others } => {
+                        if others.is_some() {
+                            self.end_suitability();
+                        }
                         events.extend(self.jobs.begin_sweep(told, others));
                     }
                     Command::KillRest => self.jobs.kill_rest(),
@@ -431,6 +465,7 @@ impl Supervisor {
     /// A stop. A lead is given up first, while the program goes on; who asks twice does not want to wait for that.
     fn stop(&mut self, signal: i32) {
         self.lead.leaving.get_or_insert(Leaving::Stopping);
+        self.end_suitability();
         let first = self.held.is_none() && !self.lifecycle.is_stopping();
         if first && self.lead.is_involved() {
             info!("giving up the lead before the stop");
@@ -543,6 +578,17 @@ impl Supervisor {
         })
     }
 
+    /// The leader of the rendering that the program runs with; `None` while it does not, or has not taken it over yet.
+    fn led_by(&self) -> Option<&crate::world::Leader> {
+        let runs = matches!(
+            self.lifecycle.status().phase,
+            Phase::Running | Phase::Draining
+        );
+        let service = self.accepted.service()?;
+        let leader = service.world.election.leader.as_ref();
+        leader.filter(|_| runs && self.lifecycle.has_taken_over())
+    }
+
     /// Has the own endpoints watched. Without anybody who could there is nothing to wait for.
     fn begin_drain(&mut self) -> Option<Event> {
         let nothing = Some(Event::Drained(Drained::InNoService));
@@ -569,6 +615,7 @@ impl Supervisor {
     }
 
     fn publish(&self) {
+        self.lead.label(self.led_by());
         self.lead.tell(&self.lifecycle.status());
         self.recorder.publish();
         let snapshot = Snapshot {

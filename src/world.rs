@@ -317,6 +317,8 @@ pub struct View {
     pub warnings: Vec<String>,
     /// The own Pod is being deleted, or is gone.
     pub departing: Option<Departing>,
+    /// The own Pod's label `kubesup.dev/role`. kubesup writes it, so that it is no part of the world: no rendering follows it.
+    pub role: Option<String>,
 }
 
 /// Why the own Pod will not come back.

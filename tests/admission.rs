@@ -17,6 +17,8 @@ static POLICIES: Mutex<()> = Mutex::new(());
 /// A namespace with the overlay's account, Roles and policies, and two Pods of it.
 struct Shop {
     namespace: Namespace<'static>,
+    /// The Pod web-0's, and the token that it has.
+    uid: String,
     token: String,
 }
 
@@ -80,7 +82,11 @@ impl Shop {
             &bound,
         ];
         let token = admin(&create, "").trim().to_owned();
-        let shop = Shop { namespace, token };
+        let shop = Shop {
+            namespace,
+            uid,
+            token,
+        };
         // Policies take effect a moment after they are there.
         for subresource in [&[][..], &["--subresource=status"]] {
             wait_for(
@@ -128,6 +134,10 @@ fn a_pod_may_label_itself_with_its_role_and_change_nothing_else_of_any_pod() {
     let shop = Shop::new();
     for role in ["leader", "follower"] {
         let patch = json!({"metadata": {"labels": {"kubesup.dev/role": role}}}).to_string();
+        // As kubesup writes it.
+        let own = json!({"metadata": {"uid": shop.uid, "labels": {"kubesup.dev/role": role}}});
+        shop.patch("web-0", &[], &own.to_string())
+            .expect("its own label");
         shop.patch("web-0", &[], &patch).expect("its own label");
         let refused = shop.patch("web-1", &[], &patch).expect_err("another Pod's");
         assert!(

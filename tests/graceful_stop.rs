@@ -238,6 +238,47 @@ fn a_stop_in_every_state_ends_with_0_and_leaves_nothing() {
     }
 }
 
+/// A hook that ignores TERM is running, and its program too: both end within the grace, and nothing of the hook is left.
+#[test]
+fn a_stop_inside_a_reconfigure_and_inside_a_health_check_ends_the_hook_and_post_stop_follows() {
+    let hangs = "#!/bin/sh\ntrap '' TERM\necho $$ > {{pkg.svc_var_path}}/hook\nwhile :; do sleep 0.05; done\n";
+    for (hook, (flag, value)) in [
+        ("reconfigure", ("--reconfigure-timeout", "1h")),
+        ("health-check", ("--health-check-timeout", "1h")),
+    ] {
+        let package = demo_package();
+        with_pod(&package, 8)
+            .write(
+                "hooks/run",
+                "#!/bin/sh\ntrap 'echo told; exit 0' TERM\necho up\nwhile :; do sleep 0.05; done\n",
+            )
+            .write("hooks/post-stop", "#!/bin/sh\necho post-stop\n")
+            .write(&format!("hooks/{hook}"), hangs);
+        let mut kubesup = Kubesup::builder()
+            .manifests(package.path())
+            .flag(flag, value)
+            .start();
+        wait_until(
+            "the program is up",
+            || kubesup.output(),
+            |output| output == "up\n",
+        );
+        // Means something to `reconfigure` alone.
+        package.write("config/app.conf", "changed\n");
+        let pid = wait_until(
+            &format!("{hook} runs"),
+            || kubesup.read("var/hook"),
+            |pid| !pid.is_empty(),
+        );
+        let hook_pid = pid.trim().parse().expect("a pid");
+        assert!(is_gone(hook_pid).is_err(), "{hook} runs");
+        kubesup.signal(15);
+        assert_eq!(kubesup.wait_exit(), 0, "{hook}: {}", kubesup.log());
+        assert_eq!(is_gone(hook_pid), Ok(()), "{hook}");
+        assert_eq!(kubesup.output(), "up\ntold\npost-stop\n", "{hook}");
+    }
+}
+
 /// A change was seen and the quiet time runs: the stop does not wait for it, and nothing of it is written any more.
 #[test]
 fn a_stop_while_changes_are_coalesced_ends_at_once_and_writes_nothing() {

@@ -1,6 +1,6 @@
 //! One member of a group leads, by its Lease: several kubesups against the real API server.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
@@ -142,9 +142,97 @@ fn a_killed_leader_is_replaced_and_a_new_start_in_its_pod_stands_anew() {
     let second = member(&namespace, &package, 1);
     wait_role(&second, "follows");
     again.signal(KILL);
-    let before = std::time::Instant::now();
+    let before = Instant::now();
     wait_role(&second, "leads 3");
     assert!(before.elapsed() < Duration::from_secs(5), "lease + 2 s");
+}
+
+/// So many times its `suitability` hook has ended.
+fn assessments(kubesup: &Kubesup) -> u32 {
+    let metrics = kubesup.get("/metrics").1;
+    let series = "hab_sup_hook_duration_seconds_count{hook=\"suitability\"} ";
+    let count = metrics.lines().find_map(|line| line.strip_prefix(series));
+    count.map_or(0, |count| count.parse().expect("a count"))
+}
+
+#[test]
+fn of_several_followers_the_one_that_is_suited_best_takes_over() {
+    let namespace = Namespace::new(ApiServer::shared());
+    group(&namespace);
+    for number in 2..4 {
+        pod(&namespace, number);
+    }
+    let package = package();
+    package.write(
+        "hooks/suitability",
+        "#!/bin/sh\necho some words\necho more words >&2\necho \" $SUITABILITY\"\n",
+    );
+    let suited = |number, suitability: &str| {
+        let name = format!("demo-{number}");
+        let kubesup = namespace.kubesup().env("POD_NAME", &name);
+        let kubesup = kubesup.env("SUITABILITY", suitability);
+        kubesup.package(package.path()).start()
+    };
+    let first = suited(0, "1");
+    wait_role(&first, "leads 1");
+    let others = [suited(1, "5"), suited(2, "9"), suited(3, "7")];
+    for other in &others {
+        wait_role(other, "follows");
+        let seen = || assessments(other);
+        wait_until("its hook has ended", seen, |count| *count > 0);
+    }
+    let [fair, best, good] = &others;
+    assert_eq!(best.read("logs/suitability.stdout.log"), "some words\n 9\n");
+    assert_eq!(best.read("logs/suitability.stderr.log"), "more words\n");
+
+    first.signal(TERM);
+    wait_role(best, "leads 2");
+    best.signal(TERM);
+    wait_role(good, "leads 3");
+    good.signal(TERM);
+    wait_role(fair, "leads 4");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a promise in real time")]
+fn a_suitability_hook_that_fails_counts_as_0_and_one_that_hangs_holds_up_nothing() {
+    let namespace = Namespace::new(ApiServer::shared());
+    group(&namespace);
+    let package = package();
+    package.write(
+        "hooks/suitability",
+        "#!/bin/sh\n[ -n \"$HANGS\" ] || exit 3\ntrap '' TERM\necho 1\nsleep 60\n",
+    );
+    let failing = member(&namespace, &package, 0);
+    wait_role(&failing, "leads 1");
+    assert!(
+        failing.log().contains(
+            "the suitability hook gives no value, which counts as 0: it ended with code 3"
+        ),
+        "{}",
+        failing.log()
+    );
+
+    let hangs = namespace.kubesup().env("POD_NAME", "demo-1");
+    let mut hangs = hangs
+        .env("HANGS", "1")
+        .flag("--suitability-timeout", "500ms")
+        .flag("--suitability-interval", "600ms")
+        .package(package.path())
+        .start();
+    wait_role(&hangs, "follows");
+    let seen = || assessments(&hangs);
+    wait_until("it was killed and started again", seen, |count| *count > 1);
+    assert!(
+        hangs.log().contains("it took too long and was killed"),
+        "{}",
+        hangs.log()
+    );
+    assert_eq!(failing.item()["process"]["state"], "up");
+    let before = Instant::now();
+    hangs.signal(TERM);
+    assert_eq!(hangs.wait_exit(), 0);
+    assert!(before.elapsed() < Duration::from_secs(3), "{}", hangs.log());
 }
 
 /// Writes this into the Lease, as somebody with kubectl would.

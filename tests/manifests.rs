@@ -174,6 +174,13 @@ fn each_component_grants_what_its_feature_uses_and_no_more() {
 }
 
 #[test]
+fn the_redis_example_grants_what_every_member_uses_and_what_a_leader_does() {
+    let mut used = documented("/// rbac:");
+    used.extend(granted("manifests/leader"));
+    assert_eq!(granted("examples/redis"), used);
+}
+
+#[test]
 fn what_a_leader_writes_is_granted_but_for_creating_the_lease_which_is_there() {
     let mut verbs = BTreeSet::new();
     for rule in documented("/// rbac, leader:") {
@@ -204,7 +211,7 @@ fn what_a_leader_writes_is_granted_but_for_creating_the_lease_which_is_there() {
 }
 
 #[test]
-fn the_api_server_takes_the_base_and_the_demo_as_they_are() {
+fn the_api_server_takes_the_base_and_the_examples_as_they_are() {
     let namespace = Namespace::new(ApiServer::shared());
     for folder in [
         "manifests/base",
@@ -213,6 +220,8 @@ fn the_api_server_takes_the_base_and_the_demo_as_they_are() {
         "manifests/leader",
         "manifests/events",
         "examples/demo",
+        "examples/nginx",
+        "examples/redis",
     ] {
         let all = documents(folder);
         let objects = all.into_iter().filter(|document| {

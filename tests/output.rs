@@ -4,14 +4,14 @@
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
-use crate::support::kubesup::Kubesup;
+use crate::support::kubesup::{Kubesup, binary};
 use crate::support::package::Folder;
 use crate::support::{SOON, wait_for, wait_until};
 
 fn run(folder: &Folder, flags: &[&str], script: &str) -> Command {
     let manifests = folder.path().join("manifests");
     std::fs::create_dir_all(&manifests).expect("a folder");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kubesup"));
+    let mut command = Command::new(binary());
     command
         .args([
             "run",

@@ -4,10 +4,11 @@
     reason = "unshare and script are the test's children, not kubesup's"
 )]
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use crate::support::kubesup::Kubesup;
+use crate::support::kubesup::{Kubesup, binary};
 use crate::support::package::Folder;
+use crate::support::pid1::AsPid1;
 use crate::support::{SOON, wait_for, wait_until};
 
 /// What cannot be caught, is fatal to whoever catches it, or is the C library's.
@@ -83,6 +84,7 @@ fn assert_once_and_in_order(output: &str) {
     }
 }
 
+/// A plain process: neither PID 1 nor below anything that takes orphans in, but for what the system has.
 #[test]
 fn every_signal_that_means_nothing_to_kubesup_reaches_the_whole_group_once_and_in_order() {
     let folder = Folder::new();
@@ -98,62 +100,61 @@ fn every_signal_that_means_nothing_to_kubesup_reaches_the_whole_group_once_and_i
     assert_once_and_in_order(&output);
 }
 
-/// kubesup as PID 1 of a PID namespace of its own.
-struct AsPid1 {
-    unshare: Child,
-    folder: Folder,
+/// A kubesup that takes orphans in itself, below another one that does so too.
+#[test]
+fn below_a_subreaper_every_signal_reaches_the_group_too_and_orphans_come_to_kubesup() {
+    let folder = Folder::new();
+    let manifests = folder.path().join("manifests");
+    std::fs::create_dir(&manifests).expect("a folder");
+    let orphan = folder.path().join("orphan");
+    let program = format!(
+        "(setsid sleep 1000 & echo $! > {})\n{LISTENER}",
+        orphan.display()
+    );
+    let text = |path: &std::path::Path| path.display().to_string();
+    let mut proxy = Kubesup::builder()
+        .manifests(&manifests)
+        .flag("--name", "demo")
+        .flag("--on-exit", "exit")
+        .command(&[
+            &text(&binary()),
+            "run",
+            "--listen-http",
+            "none",
+            "--root",
+            &text(&folder.path().join("inner")),
+            "-f",
+            &text(&manifests),
+            "--",
+            "/bin/bash",
+            "-c",
+            &program,
+        ])
+        .start();
+    let inner = u32::try_from(proxy.main_pid()).expect("a pid");
+    let output = send_all(inner, || proxy.output());
+    assert_once_and_in_order(&output);
+    let orphan = std::fs::read_to_string(&orphan).expect("a pid");
+    assert_eq!(parent_of(orphan.trim()), inner);
+    // The listener says so and goes on; a second signal shortens its grace.
+    for count in 1..=2 {
+        send(inner, 15);
+        wait_until(
+            "TERM has come",
+            || proxy.log(),
+            |log| log.matches("stop signal").count() >= count,
+        );
+    }
+    assert_eq!(proxy.wait_exit(), 0, "{}", proxy.log());
+    let orphan = std::path::PathBuf::from(format!("/proc/{}", orphan.trim()));
+    assert!(!orphan.exists(), "it was stopped with the rest");
 }
 
-impl AsPid1 {
-    fn start(arguments: &[&str], script: &str) -> AsPid1 {
-        let folder = Folder::new();
-        let file = |name: &str| std::fs::File::create(folder.path().join(name)).expect("a file");
-        let manifests = folder.path().join("manifests");
-        std::fs::create_dir(&manifests).expect("a folder");
-        let unshare = Command::new("unshare")
-            .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
-            .arg(env!("CARGO_BIN_EXE_kubesup"))
-            .args(["run", "--listen-http", "none", "-f"])
-            .arg(&manifests)
-            .arg("--root")
-            .arg(folder.path().join("root"))
-            .args(arguments)
-            .args(["--", "/bin/bash", "-c", script])
-            .stdin(Stdio::null())
-            .stdout(file("out"))
-            .stderr(file("err"))
-            .spawn()
-            .expect("unshare; these tests need root");
-        AsPid1 { unshare, folder }
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
-    }
-
-    /// kubesup's pid as seen from outside.
-    fn pid(&self) -> u32 {
-        let children = format!("/proc/{0}/task/{0}/children", self.unshare.id());
-        wait_for("unshare has forked", SOON, || {
-            let text = std::fs::read_to_string(&children).unwrap_or_default();
-            text.trim().parse().map_err(|_| text)
-        })
-    }
-
-    fn wait_exit(&mut self) -> i32 {
-        let unshare = &mut self.unshare;
-        let status = wait_for("kubesup ends", SOON, || {
-            unshare.try_wait().expect("a child").ok_or("it runs")
-        });
-        status.code().expect("a code")
-    }
-}
-
-impl Drop for AsPid1 {
-    fn drop(&mut self) {
-        let _ = self.unshare.kill();
-        let _ = self.unshare.wait();
-    }
+fn parent_of(pid: &str) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    line.and_then(|parent| parent.trim().parse().ok())
+        .expect("its parent")
 }
 
 #[test]
@@ -171,23 +172,6 @@ fn as_pid_1_every_signal_reaches_the_group_too_and_term_stops() {
     );
     send(pid, 15);
     assert_eq!(kubesup.wait_exit(), 0, "{}", kubesup.read("err"));
-}
-
-/// 1,000 orphans, or with `KUBESUP_SOAK` 10,000, whose parents have ended, as PID 1.
-#[test]
-fn as_pid_1_a_storm_of_orphans_leaves_no_zombie() {
-    let storms = if std::env::var_os("KUBESUP_SOAK").is_some() {
-        100
-    } else {
-        10
-    };
-    let script = format!(
-        "for i in $(seq {storms}); do (for j in $(seq 100); do (exec true) & done) & wait; done; sleep 0.2; \
-         grep -c '^State:.*zombie' /proc/[0-9]*/status | grep -vc ':0$'; exit 6"
-    );
-    let mut kubesup = AsPid1::start(&["--on-exit", "exit"], &script);
-    assert_eq!(kubesup.wait_exit(), 6, "{}", kubesup.read("err"));
-    assert_eq!(kubesup.read("out").trim(), "0", "zombies");
 }
 
 #[test]
@@ -227,7 +211,7 @@ fn with_terminal(program: &str, keys: &str) -> (String, i32) {
     let shown = folder.path().join("shown");
     let command = format!(
         "{} run --tty --on-exit exit --listen-http none --root {}/root -f {}/manifests -- /bin/bash -c '{program}'",
-        env!("CARGO_BIN_EXE_kubesup"),
+        binary().display(),
         folder.path().display(),
         folder.path().display()
     );

@@ -6,6 +6,7 @@ pub mod kubesup;
 pub mod namespace;
 pub mod network;
 pub mod package;
+pub mod pid1;
 
 use std::fmt::Debug;
 use std::sync::OnceLock;

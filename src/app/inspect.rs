@@ -72,12 +72,7 @@ pub async fn check(arguments: Arguments, surroundings: Surroundings) -> Result<i
                 look(client, &inspected.identity, settings).await
             }
         };
-        findings.extend(check::objects(
-            settings,
-            &inspected.namespace,
-            resolved.facts,
-            &seen,
-        ));
+        findings.extend(check::objects(settings, &inspected.namespace, &seen));
     }
     findings.sort_by_key(|finding| finding.level);
     report(arguments.output, &resolved.effective, &findings)

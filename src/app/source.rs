@@ -15,11 +15,12 @@ use tracing::{info, warn};
 use super::{StartError, Surroundings, layer};
 use crate::cli::run::Arguments;
 use crate::cluster::freshness::Freshness;
-use crate::cluster::{self, client, drain, elect, identity};
+use crate::cluster::{self, client, drain, elect, identity, report};
 use crate::config::{Key, Layer, Origin};
 use crate::files::watching::Watching;
 use crate::history::History;
 use crate::lifecycle::Drained;
+use crate::lifecycle::election::{Label, Role};
 use crate::manifests;
 use crate::package::habitat::environment;
 use crate::package::{Package, directory, overlay};
@@ -51,6 +52,34 @@ pub(super) struct Feeds {
     pub(super) snapshots: watch::Receiver<Snapshot>,
     pub(super) history: watch::Receiver<Arc<History>>,
     pub(super) election: elect::Channels,
+    pub(super) role: watch::Receiver<Option<Role>>,
+    pub(super) label: watch::Sender<Label>,
+    pub(super) watches: FileWatches,
+}
+
+/// How files are followed.
+#[derive(Debug, Clone)]
+pub(super) struct FileWatches {
+    pub(super) begin: Begin,
+    /// No change of a file means anything any more.
+    pub(super) enough: CancellationToken,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Begin {
+    AtOnce,
+    /// What runs once needs no watch at all when its first rendering is accepted.
+    Late,
+}
+
+impl FileWatches {
+    fn of(&self, directories: Vec<PathBuf>) -> Watching {
+        let watching = match self.begin {
+            Begin::AtOnce => Watching::start(directories),
+            Begin::Late => Watching::start_late(directories),
+        };
+        watching.until(self.enough.clone())
+    }
 }
 
 impl Source {
@@ -173,6 +202,9 @@ impl Source {
             snapshots,
             history,
             election,
+            role,
+            label,
+            watches,
         } = feeds;
         drop(base.send_replace(package.read()));
         let shutdown = shutdown.clone();
@@ -185,10 +217,12 @@ impl Source {
                 info!(server = %connection.server(), pod = %format!("{}/{}", identity.namespace, identity.pod_name), "watching");
                 let (client, namespace) = (connection.client(), identity.namespace.clone());
                 let (until, reporting) = (shutdown.clone(), connection.client());
+                let labelling =
+                    report::keep_label(reporting.clone(), snapshots.clone(), role, label);
                 tasks.spawn(async move {
                     tokio::select! {
                         () = until.cancelled() => {}
-                        () = cluster::report::run(reporting, snapshots, history) => {}
+                        () = report::run(reporting, snapshots, history) => {}
                     }
                     "report"
                 });
@@ -199,7 +233,10 @@ impl Source {
                     freshness.clone(),
                 );
                 tasks.spawn(async move {
-                    electing.await;
+                    tokio::select! {
+                        () = electing => {}
+                        () = labelling => {}
+                    }
                     "election"
                 });
                 let until = shutdown.clone();
@@ -235,7 +272,7 @@ impl Source {
                     elect::alone(election).await;
                     "election"
                 });
-                let changes = Watching::start(vec![folder]);
+                let changes = watches.of(vec![folder]);
                 let until = shutdown.clone();
                 tasks.spawn(async move {
                     manifests::run(path, identity, wanted, observations, changes, until).await;
@@ -244,7 +281,7 @@ impl Source {
                 let directories = package.directory.iter().chain(&package.config_from);
                 let watched: Vec<PathBuf> = directories.flat_map(|path| below(path)).collect();
                 if !watched.is_empty() {
-                    let changes = Watching::start(watched);
+                    let changes = watches.of(watched);
                     tasks.spawn(async move {
                         package.follow(base, changes, shutdown).await;
                         "package"

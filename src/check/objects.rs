@@ -4,14 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{Finding, Inventory};
 use crate::config::{ObjectKind, ObjectRef, Settings, Topology};
-use crate::rbac::{Facts, lease_name};
+use crate::rbac::lease_name;
 
-pub(super) fn findings(
-    settings: &Settings,
-    namespace: &str,
-    facts: Facts,
-    seen: &Inventory,
-) -> Vec<Finding> {
+pub(super) fn findings(settings: &Settings, namespace: &str, seen: &Inventory) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (kind, object) in references(settings) {
         let known = match kind {
@@ -24,7 +19,7 @@ pub(super) fn findings(
     if settings.topology == Topology::Leader {
         findings.extend(lease(settings, namespace, seen.leases.as_ref()));
     }
-    if facts.role_label {
+    if settings.keeps_role_label() {
         findings.push(policy(seen.policies.as_ref()));
     }
     findings

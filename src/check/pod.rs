@@ -4,20 +4,13 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::{Finding, HEALTHY};
 use crate::config::keys::{self, ANNOTATION_PREFIX};
-use crate::config::{Settings, Topology};
+use crate::config::{RoleLabel, Settings, Topology};
 use crate::rbac::Facts;
 use crate::world::{DEFAULT_GRACE_SECONDS, OwnPod};
 
-/// The annotation that asks for the role label.
-const ROLE_LABEL: &str = "kubesup.dev/role-label";
-
 pub(super) fn facts(pod: &Pod) -> Facts {
-    let annotations = pod.metadata.annotations.as_ref();
     Facts {
         readiness_gate: gates(pod).any(|gate| gate == HEALTHY),
-        role_label: annotations
-            .and_then(|annotations| annotations.get(ROLE_LABEL))
-            .is_some_and(|value| value == "true"),
     }
 }
 
@@ -55,6 +48,14 @@ pub(super) fn findings(pod: &Pod, settings: &Settings) -> Vec<Finding> {
     findings.extend(gate_typos(pod));
     findings.push(grace(pod, settings));
     findings.extend(membership(settings));
+    if settings.role_label == RoleLabel::Kept && settings.topology == Topology::Standalone {
+        let text = "role-label has no effect: without topology leader nobody leads";
+        findings.push(Finding::warning("role label", text).add(&[
+            "metadata:",
+            "  annotations:",
+            "    kubesup.dev/topology: leader",
+        ]));
+    }
     let spec = pod.spec.as_ref();
     if spec.and_then(|spec| spec.automount_service_account_token) == Some(false) {
         findings.push(

@@ -223,15 +223,10 @@ fn each_setting_is_shown_with_its_origin() {
     assert_eq!(origin("bind"), None);
 }
 
-fn objects_of(
-    values: &[(Key, &str)],
-    topology: Topology,
-    facts: Facts,
-    seen: &Inventory,
-) -> Vec<String> {
+fn objects_of(values: &[(Key, &str)], topology: Topology, seen: &Inventory) -> Vec<String> {
     let mut settings = resolved(good(), values).settings.expect("settings");
     settings.topology = topology;
-    let findings = objects(&settings, "shop", facts, seen);
+    let findings = objects(&settings, "shop", seen);
     let bad = findings.iter().filter(|finding| finding.level != Level::Ok);
     bad.map(|finding| format!("{:?} {}: {}", finding.level, finding.topic, finding.text))
         .collect()
@@ -249,16 +244,13 @@ fn what_is_named_and_not_there_is_an_error_unless_it_may_be_missing() {
         leases: names(&[]),
         policies: names(&[]),
     };
-    let facts = Facts {
-        role_label: true,
-        ..Facts::default()
-    };
     let values = [
+        (Key::RoleLabel, "true"),
         (Key::Config, "there, gone, perhaps?"),
         (Key::Secrets, "gone"),
         (Key::Bind, "db:pg,other:other"),
     ];
-    let texts = objects_of(&values, Topology::Leader, facts, &seen);
+    let texts = objects_of(&values, Topology::Leader, &seen);
     let starts = [
         "Error objects: ConfigMap shop/gone: it is not there",
         "Error objects: Secret shop/gone: it is not there",
@@ -272,7 +264,7 @@ fn what_is_named_and_not_there_is_an_error_unless_it_may_be_missing() {
         assert!(text.starts_with(start), "{texts:#?}");
     }
     let unknown = Inventory::default();
-    let nothing = objects_of(&values, Topology::Standalone, Facts::default(), &unknown);
+    let nothing = objects_of(&values, Topology::Standalone, &unknown);
     assert_eq!(
         nothing,
         Vec::<String>::new(),
@@ -293,4 +285,13 @@ fn a_denied_rule_is_an_error_and_an_optional_one_a_warning() {
         .map(|finding| finding.level)
         .collect();
     assert_eq!(levels, [Level::Error, Level::Error, Level::Warning]);
+}
+
+#[test]
+fn a_role_label_without_a_leader_has_no_effect() {
+    let pod = with(
+        "/metadata/annotations",
+        json!({"kubesup.dev/role-label": "true"}),
+    );
+    one(pod, &[], "Warning role label: role-label has no effect");
 }

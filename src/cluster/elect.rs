@@ -3,6 +3,9 @@
 //!
 //! It has a watch and a channel of its own, so that a storm of other observations cannot hold up a renewal.
 
+#[cfg(test)]
+mod tests;
+
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
@@ -18,8 +21,8 @@ use super::lease::{self, Written};
 use super::watch::follow_lease;
 use crate::clock;
 use crate::lifecycle::election::{
-    Candidate, Election, Identity, Input, Lease, Moment, Order, Outlook, Output, Progress,
-    Sighting, Stand,
+    Candidate, Election, Identity, Input, Label, Lease, Moment, Order, Outlook, Output, Progress,
+    Purpose, Sighting, Stand, role,
 };
 use crate::world::{self, Delta, Observation};
 
@@ -39,6 +42,8 @@ pub struct Channels {
     pub candidates: watch::Receiver<Candidate>,
     /// What the program may do.
     pub outlook: watch::Sender<Outlook>,
+    /// What the own Pod's label may say.
+    pub label: watch::Receiver<Label>,
 }
 
 /// Takes part in the election, once the own service stands for it. Ends when the supervisor has.
@@ -65,6 +70,7 @@ pub async fn run(
         namespace: identity.namespace.clone(),
         lease: stand.lease.clone(),
         patience,
+        labelled: stand.labelled,
         versions: Vec::new(),
         writing: None,
         channels,
@@ -118,6 +124,8 @@ struct Task {
     namespace: String,
     lease: String,
     patience: Duration,
+    /// The label goes before the Lease is released.
+    labelled: bool,
     /// The newest objects, to write over.
     versions: Vec<ApiLease>,
     writing: Option<BoxFuture<'static, (u64, Written)>>,
@@ -201,7 +209,12 @@ impl Task {
                         .cloned();
                     let (client, namespace) = (self.client.clone(), self.namespace.clone());
                     let (lease, patience) = (self.lease.clone(), self.patience);
+                    let releases = self.labelled && write.purpose == Purpose::Release;
+                    let label = releases.then(|| self.channels.label.clone());
                     self.writing = Some(Box::pin(async move {
+                        if let Some(label) = label {
+                            gone(label).await;
+                        }
                         let over = over.as_ref();
                         let written =
                             lease::write(client, &namespace, &lease, over, &write, patience).await;
@@ -225,6 +238,13 @@ impl Task {
             changed
         });
     }
+}
+
+/// Waits until the own Pod's label does not say any more that it leads, so that a Service never selects two; but not for
+/// long. A release is a compare-and-swap: it may come late.
+async fn gone(mut label: watch::Receiver<Label>) {
+    let settled = label.wait_for(|label| *label == Label::Settled);
+    let _in_time = tokio::time::timeout(role::UNLABEL, settled).await;
 }
 
 async fn under_way(writing: &mut Option<BoxFuture<'static, (u64, Written)>>) -> (u64, Written) {

@@ -1,8 +1,9 @@
-//! Owns what is written to the cluster about the own Pod: Events, and the condition of the readiness gate. Reads only
-//! what everybody may read, so that the service never waits for it; never ends the program.
+//! Owns what is written to the cluster about the own Pod: Events, the condition of the readiness gate, and the label of its
+//! role. Reads only what everybody may read, so that the service never waits for it; never ends the program.
 
 mod events;
 mod gate;
+mod label;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use kube::Client;
 use tokio::sync::watch;
 
 use crate::history::History;
+use crate::lifecycle::election::{Label, Role};
 use crate::rbac::Right;
 use crate::snapshot::Snapshot;
 
@@ -42,6 +44,18 @@ pub async fn run(
     )
     .await;
     std::future::pending::<()>().await;
+}
+
+/// Keeps the label of the own Pod at the role, once there is one. Ends when nobody tells it any more.
+pub async fn keep_label(
+    client: Client,
+    mut snapshots: watch::Receiver<Snapshot>,
+    roles: watch::Receiver<Option<Role>>,
+    label: watch::Sender<Label>,
+) {
+    if let Some(own) = own(&mut snapshots).await {
+        label::run(client, own, snapshots, roles, label).await;
+    }
 }
 
 /// Waits for the first complete view. `None` when there are no more snapshots.

@@ -68,6 +68,8 @@ keys! {
     HealthCheckTimeout "health-check-timeout" Pod "TIME" "How long a health check may take";
     ReconfigureTimeout "reconfigure-timeout" Pod "TIME" "How long the reconfigure hook may take";
     FileUpdatedTimeout "file-updated-timeout" Pod "TIME" "How long the file-updated hook may take";
+    SuitabilityInterval "suitability-interval" Pod "TIME" "How often the suitability hook runs";
+    SuitabilityTimeout "suitability-timeout" Pod "TIME" "How long the suitability hook may take";
     PostStopTimeout "post-stop-timeout" Pod "TIME" "How long the post-stop hook may take";
     ServiceMinBackoffPeriod "service-min-backoff-period" Pod "TIME" "The first pause before a restart after a failure";
     ServiceMaxBackoffPeriod "service-max-backoff-period" Pod "TIME" "The longest pause before a restart after a failure";
@@ -99,6 +101,7 @@ keys! {
     DemotionTimeout "demotion-timeout" Pod "TIME" "How long giving up a lead may take; then the program is killed";
     Margin "margin" Pod "TIME" "What pauses, the kill and the drift of clocks may take within one lease";
     OnLostLease "on-lost-lease" Pod "WHAT" "What a lost lead means: demote the program, or kill it";
+    RoleLabel "role-label" Pod "BOOL" "Keeps the own Pod's label kubesup.dev/role at leader or follower";
     SettleQuiet "settle-quiet" Pod "TIME" "Changes are coalesced until nothing changed for this long";
     SettleMax "settle-max" Pod "TIME" "Changes are coalesced for at most this long";
     Strict "strict" Pod "BOOL" "true: a missing value in a template is an error";

@@ -78,6 +78,16 @@ impl LeaseTimes {
     }
 }
 
+/// Whether the own Pod's label `kubesup.dev/role` says who leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RoleLabel {
+    /// It is left alone.
+    #[default]
+    Unkept,
+    /// It is kept at `leader` or `follower`.
+    Kept,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

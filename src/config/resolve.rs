@@ -16,7 +16,7 @@ use super::supervision::{
 };
 use super::{
     Bind, BindingMode, FilesRef, Key, LeaseTimes, Listen, ObjectKind, ObjectRef, OnExit, OnLost,
-    RestartBudget, Settings, TlsFiles, Topology, duration,
+    RestartBudget, RoleLabel, Settings, TlsFiles, Topology, duration,
 };
 
 /// Where a value came from, for messages.
@@ -204,6 +204,8 @@ fn read(from: &mut Reader<'_>) -> Settings {
         health_check_timeout: from.positive(Key::HealthCheckTimeout, 60),
         reconfigure_timeout: from.positive(Key::ReconfigureTimeout, 60),
         file_updated_timeout: from.positive(Key::FileUpdatedTimeout, 60),
+        suitability_interval: from.positive(Key::SuitabilityInterval, 10),
+        suitability_timeout: from.positive(Key::SuitabilityTimeout, 5),
         post_stop_timeout: from.positive(Key::PostStopTimeout, 60),
         service_min_backoff_period: from
             .duration(Key::ServiceMinBackoffPeriod)
@@ -264,6 +266,12 @@ fn read(from: &mut Reader<'_>) -> Settings {
             .one_of(
                 Key::OnLostLease,
                 &[("demote", OnLost::Demote), ("kill", OnLost::Kill)],
+            )
+            .unwrap_or_default(),
+        role_label: from
+            .one_of(
+                Key::RoleLabel,
+                &[("true", RoleLabel::Kept), ("false", RoleLabel::Unkept)],
             )
             .unwrap_or_default(),
         strict: from.yes(Key::Strict),

@@ -14,10 +14,14 @@ use std::time::Duration;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// How often files are compared when they cannot be watched: quick enough for a person who edits one, and a small
 /// directory takes well under a millisecond.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long a watch that begins late leaves to whoever may need none at all: most of what runs once has begun by then.
+pub const LATE: Duration = Duration::from_millis(100);
 
 /// Larger files are compared by size and time alone.
 const COMPARED: u64 = 4 * 1024 * 1024;
@@ -27,10 +31,16 @@ const COMPARED: u64 = 4 * 1024 * 1024;
 pub struct Watching {
     directories: Vec<PathBuf>,
     mode: Mode,
+    /// Nobody wants to know any more.
+    enough: CancellationToken,
 }
 
 #[derive(Debug)]
 enum Mode {
+    /// Not watched before this moment.
+    Later { at: Instant },
+    /// Not watched any more.
+    Over,
     /// Told by the operating system.
     Notified {
         watcher: RecommendedWatcher,
@@ -59,7 +69,13 @@ impl Watching {
             Ok(mode) => mode,
             Err(error) => polled(&directories, &error),
         };
-        Self { directories, mode }
+        Self::new(directories, mode)
+    }
+
+    /// Watches directories a little later, since that may not be needed: what changed until then is told as a change.
+    pub fn start_late(directories: Vec<PathBuf>) -> Self {
+        let at = Instant::now() + LATE;
+        Self::new(directories, Mode::Later { at })
     }
 
     /// Watches directories by comparing them every [`POLL_INTERVAL`].
@@ -68,14 +84,49 @@ impl Watching {
             seen: contents(&directories),
             at: Instant::now() + POLL_INTERVAL,
         };
-        Self { directories, mode }
+        Self::new(directories, mode)
+    }
+
+    fn new(directories: Vec<PathBuf>, mode: Mode) -> Self {
+        Self {
+            directories,
+            mode,
+            enough: CancellationToken::new(),
+        }
+    }
+
+    /// Lets go of the directories when this is cancelled: no change is told any more. The kernel takes milliseconds to give
+    /// up watches, for which the end of the process would wait; the watcher's own thread waits for them now.
+    #[must_use]
+    pub fn until(self, enough: CancellationToken) -> Self {
+        Self { enough, ..self }
     }
 
     /// Waits for the next change since the start or the last call. Several changes may be told as one; a change may
     /// be told that changed no byte. Cancel-safe: what was not told is told by the next call.
     pub async fn changed(&mut self) {
+        let enough = self.enough.clone();
+        tokio::select! {
+            // First, so that the last changes are not told.
+            biased;
+            () = enough.cancelled() => {
+                self.mode = Mode::Over;
+                std::future::pending().await
+            }
+            () = self.next_change() => {}
+        }
+    }
+
+    async fn next_change(&mut self) {
         loop {
             match &mut self.mode {
+                Mode::Later { at } => {
+                    tokio::time::sleep_until(*at).await;
+                    *self = Self::start(std::mem::take(&mut self.directories))
+                        .until(self.enough.clone());
+                    return;
+                }
+                Mode::Over => std::future::pending().await,
                 Mode::Notified { changes, .. } => {
                     let told = changes.recv().await;
                     self.follow();
@@ -314,6 +365,32 @@ mod tests {
         drain(&mut watching).await;
         fs::write(watched.join("a.yaml"), "1").unwrap();
         see(&mut watching, "file in the new directory").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_watch_tells_its_beginning_as_a_change() {
+        let (_dir, paths) = directory();
+        let mut watching = Watching::start_late(paths);
+        assert!(
+            timeout(LATE / 2, watching.changed()).await.is_err(),
+            "not yet"
+        );
+        see(&mut watching, "beginning").await;
+        assert!(matches!(watching.mode, Mode::Notified { .. }));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_watched_when_nobody_wants_to_know() {
+        let (dir, paths) = directory();
+        let enough = CancellationToken::new();
+        let mut watching = Watching::start(paths).until(enough.clone());
+        enough.cancel();
+        fs::write(dir.path().join("a.yaml"), "1").unwrap();
+        let soon = Duration::from_millis(100);
+        for _ in 0..2 {
+            assert!(timeout(soon, watching.changed()).await.is_err(), "told");
+        }
+        assert!(matches!(watching.mode, Mode::Over));
     }
 
     #[tokio::test(start_paused = true)]

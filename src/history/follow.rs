@@ -87,7 +87,7 @@ impl History {
 
     fn told(&mut self, command: &Command, now: Now) {
         match command {
-            Command::Start(Job::HealthCheck) => {}
+            Command::Start(Job::HealthCheck | Job::Suitability) => {}
             Command::Start(job) => self.starting(*job, now),
             Command::Tell(notice) => self.noticed(notice, now),
             Command::Finish { code } => {

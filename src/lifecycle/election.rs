@@ -26,6 +26,7 @@ pub mod bids;
 pub mod identity;
 mod lead;
 mod machine;
+pub mod role;
 mod sight;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub use crate::config::OnLost;
 pub use bids::Bids;
 pub use identity::Identity;
 pub use machine::Election;
+pub use role::{Label, Role};
 
 /// A moment: a clock of this machine that runs through suspend (`CLOCK_BOOTTIME`) for decisions, and the wall clock for
 /// what is written down. Wall clocks are never compared.
@@ -243,6 +245,8 @@ pub struct Stand {
     pub times: LeaseTimes,
     /// What losing it means.
     pub on_lost: OnLost,
+    /// The own Pod's label says who leads: it goes before the Lease is released.
+    pub labelled: bool,
 }
 
 /// What the supervisor is told.

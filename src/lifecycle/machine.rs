@@ -338,7 +338,11 @@ impl Lifecycle {
             Job::PostRun if self.stage == Stage::Running => {
                 self.post_run_ended(code, now, commands);
             }
-            Job::HealthCheck | Job::Reconfigure | Job::FileUpdated | Job::PostRun => {}
+            Job::HealthCheck
+            | Job::Reconfigure
+            | Job::FileUpdated
+            | Job::PostRun
+            | Job::Suitability => {}
         }
     }
 

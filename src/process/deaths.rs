@@ -84,29 +84,37 @@ pub(super) fn chld() -> SigSet {
 #[derive(Debug, Default)]
 struct Pace {
     last: Option<std::time::Instant>,
+    /// After the last news.
+    rest: Duration,
     close: u32,
 }
 
-/// Two that are closer than this are close.
+/// Two that are closer than this, beside the rest that was taken between them, are close.
 const CLOSE: Duration = Duration::from_millis(10);
 /// So many in a row are a storm.
 const STORM: u32 = 8;
-/// In a storm what has ended is looked for this often.
-const REST: Duration = Duration::from_millis(5);
+/// The rests of a storm double from this on …
+const SHORTEST: Duration = Duration::from_millis(5);
+/// … up to this: a look costs as much as some deaths, and what has ended keeps its place in the table of processes meanwhile.
+const LONGEST: Duration = Duration::from_millis(20);
 
 impl Pace {
     /// How long not to look after news that came now; `None` but in a storm.
     fn rest_after(&mut self, now: std::time::Instant) -> Option<Duration> {
         let is_close = self
             .last
-            .is_some_and(|last| now.saturating_duration_since(last) < CLOSE);
+            .is_some_and(|last| now.saturating_duration_since(last) < self.rest + CLOSE);
         self.last = Some(now);
-        self.close = if is_close {
-            self.close.saturating_add(1)
+        if is_close {
+            self.close = self.close.saturating_add(1);
         } else {
-            0
-        };
-        (self.close >= STORM).then_some(REST)
+            (self.close, self.rest) = (0, Duration::ZERO);
+        }
+        if self.close < STORM {
+            return None;
+        }
+        self.rest = (self.rest * 2).clamp(SHORTEST, LONGEST);
+        Some(self.rest)
     }
 }
 
@@ -123,9 +131,17 @@ mod tests {
         for millis in 0..8 {
             assert_eq!(at(millis), None, "{millis}");
         }
-        assert_eq!(at(8), Some(REST));
-        assert_eq!(at(14), Some(REST));
-        assert_eq!(at(24), None);
-        assert_eq!(at(25), None);
+        let rest = |millis| Some(Duration::from_millis(millis));
+        assert_eq!(at(8), rest(5));
+        assert_eq!(at(14), rest(10));
+        assert_eq!(at(25), rest(20));
+        assert_eq!(at(46), rest(20));
+        assert_eq!(
+            at(75),
+            rest(20),
+            "less than a rest and 10 ms after the last"
+        );
+        assert_eq!(at(105), None);
+        assert_eq!(at(106), None);
     }
 }

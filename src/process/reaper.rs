@@ -6,9 +6,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::rc::Rc;
 
-use nix::errno::Errno;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use rustix::process::{Pid, WaitOptions};
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, wait, waitid, waitpid};
 use rustix_libc_wrappers::process::SignalExt as _;
 use tokio::sync::oneshot;
 use tracing::debug;
@@ -81,14 +80,8 @@ impl Processes {
 
     /// Reaps what has ended, at most 256 at once.
     pub fn reap(&self) -> Reaped {
-        for _ in 0..TURN {
-            match peek() {
-                Peek::Ended(pid) => self.reap_one(pid),
-                Peek::EndedBySomeSignal => self.reap_any(),
-                Peek::Nothing | Peek::NoChildren => return Reaped::All,
-            }
-        }
-        Reaped::Some
+        self.reap_leaders();
+        self.reap_any()
     }
 
     /// Sends a signal to the group of a child that has not been reaped; false when there is none.
@@ -108,7 +101,7 @@ impl Processes {
     /// Without any child there is no descendant either, since orphans come to us: `/proc` is not read for nothing, which
     /// would be most of the time between the end of a program and ours.
     pub fn sweep(&self, sweep: &mut Sweep) -> usize {
-        if matches!(peek(), Peek::NoChildren) {
+        if matches!(waitid(WaitId::All, LOOK), Err(Errno::CHILD)) {
             return 0;
         }
         sweep.look(&self.pids())
@@ -133,45 +126,77 @@ impl Processes {
         self.outputs.flush().await;
     }
 
-    /// Reaps one zombie. While it is one, its pid, and so its group's id, cannot belong to anybody else.
-    fn reap_one(&self, pid: i32) {
-        if self
-            .table
-            .borrow()
-            .children
-            .get(&pid)
-            .is_some_and(|entry| entry.group == KillGroup::OnExit)
-        {
-            kill_group(pid, KILL);
-        }
-        if let Ok(Some((_, status))) =
-            rustix::process::waitpid(Pid::from_raw(pid), WaitOptions::NOHANG)
-        {
-            self.hand_over(pid, ExitStatus::from_raw(status.as_raw()));
-        }
-    }
-
-    /// Reaps any zombie: the peek cannot tell which one was ended by a real-time signal.
-    fn reap_any(&self) {
-        if let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-            self.hand_over(
-                pid.as_raw_nonzero().get(),
-                ExitStatus::from_raw(status.as_raw()),
-            );
+    /// Reaps the children whose groups end with them. While one is a zombie, its pid, and so its group's id, cannot belong to
+    /// anybody else: each is looked at, its group killed, and then it is reaped. There is one such child at most times, so
+    /// that this costs a look a turn, and none for each orphan.
+    fn reap_leaders(&self) {
+        let table = self.table.borrow();
+        let leaders = table.children.iter();
+        let leaders: Vec<i32> = leaders
+            .filter(|(_, entry)| entry.group == KillGroup::OnExit)
+            .map(|(pid, _)| *pid)
+            .collect();
+        drop(table);
+        for leader in leaders {
+            let Some(pid) = Pid::from_raw(leader) else {
+                continue;
+            };
+            if !matches!(waitid(WaitId::Pid(pid), LOOK), Ok(Some(_))) {
+                continue;
+            }
+            kill_group(leader, KILL);
+            if let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::NOHANG) {
+                self.take(leader, ExitStatus::from_raw(status.as_raw()));
+            }
         }
     }
 
-    fn hand_over(&self, pid: i32, status: ExitStatus) {
+    /// Reaps whatever has ended, at most 256 at once: what is not in the table is an orphan, since a child is there before
+    /// anything else can run.
+    pub(super) fn reap_any(&self) -> Reaped {
+        for _ in 0..TURN {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    let pid = pid.as_raw_nonzero().get();
+                    let status = ExitStatus::from_raw(status.as_raw());
+                    if self.take(pid, status) == Some(KillGroup::OnExit) {
+                        self.kill_members(pid);
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Ok(None) | Err(_) => return Reaped::All,
+            }
+        }
+        Reaped::Some
+    }
+
+    /// Takes a child that has been reaped out of the table and tells whoever waits for it.
+    fn take(&self, pid: i32, status: ExitStatus) -> Option<KillGroup> {
         let mut table = self.table.borrow_mut();
         if let Some(entry) = table.children.remove(&pid) {
             // Nobody waits any more when the service has ended.
             let _ = entry.waiter.send(status);
-        } else {
-            table.orphans += 1;
-            debug!(pid, ?status, "orphan reaped");
+            return Some(entry.group);
+        }
+        table.orphans += 1;
+        debug!(pid, ?status, "orphan reaped");
+        None
+    }
+
+    /// KILLs what is left of the group of a child that ended between the look at it and the reaping of all. Its number is
+    /// free now, so that only descendants of ours that are in the group are meant, each found and pinned by itself.
+    fn kill_members(&self, group: i32) {
+        let sweep = Sweep::new(Some(group), None);
+        for _ in 0..LOOKS_FOR_MEMBERS {
+            if self.kill_rest(&sweep) == 0 {
+                return;
+            }
         }
     }
 }
+
+/// The second finds what a member started before the first one's KILL came.
+const LOOKS_FOR_MEMBERS: u32 = 2;
 
 impl Default for Processes {
     fn default() -> Self {
@@ -181,31 +206,10 @@ impl Default for Processes {
 
 pub(super) const KILL: i32 = 9;
 
-enum Peek {
-    Ended(i32),
-    EndedBySomeSignal,
-    /// None has.
-    Nothing,
-    /// There is none at all.
-    NoChildren,
-}
-
 /// Looks whether a child has ended, and leaves it a zombie.
-fn peek() -> Peek {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    loop {
-        match waitid(Id::All, flags) {
-            Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) => {
-                return Peek::Ended(pid.as_raw());
-            }
-            Err(Errno::EINTR) => {}
-            // nix has no name for real-time signals, and so no status for what they ended.
-            Err(Errno::EINVAL) => return Peek::EndedBySomeSignal,
-            Err(Errno::ECHILD) => return Peek::NoChildren,
-            Ok(_) | Err(_) => return Peek::Nothing,
-        }
-    }
-}
+const LOOK: WaitIdOptions = WaitIdOptions::EXITED
+    .union(WaitIdOptions::NOHANG)
+    .union(WaitIdOptions::NOWAIT);
 
 /// The signal of this number, real-time ones included but for the C library's own.
 pub(super) fn named(signal: i32) -> Option<rustix::process::Signal> {

@@ -161,6 +161,53 @@ fn the_rest_of_a_group_is_killed_with_its_leader_when_that_is_asked_for() {
 }
 
 #[test]
+fn the_rest_of_a_group_is_killed_though_its_leader_was_reaped_as_one_of_many() {
+    with_processes(async |processes| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pids = folder.path().join("pids");
+        let script = format!(
+            "sleep 600 & echo $! > {0}; (setsid sleep 601 & echo $! >> {0})",
+            pids.display()
+        );
+        let mut leaver = sh(&script);
+        leaver.kill_group_on_exit = KillGroup::OnExit;
+        let child = processes.spawn(&leaver).expect("a child");
+        // Not through the runtime, whose loop would look before it reaps.
+        while !is_zombie(child.pid) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        processes.reap_any();
+        assert_eq!(child.finished().await.code(), 0);
+        let pids = std::fs::read_to_string(pids).expect("pids");
+        let there = |pid: &str| Path::new(&format!("/proc/{pid}")).exists();
+        let (member, other) = pids.trim().split_once('\n').expect("two");
+        until(|| !there(member)).await;
+        assert!(there(other), "it is in a group of its own");
+        let other = rustix::process::Pid::from_raw(other.parse().expect("a number"));
+        rustix::process::kill_process(other.expect("a pid"), rustix::process::Signal::KILL)
+            .expect("killed");
+    });
+}
+
+fn is_zombie(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the child");
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| rest.starts_with(" Z"))
+}
+
+#[test]
+fn the_rest_of_a_group_is_killed_when_a_real_time_signal_has_ended_its_leader() {
+    with_processes(async |processes| {
+        let mut leaver = sh("sleep 600 & echo $!; kill -36 $$");
+        leaver.kill_group_on_exit = KillGroup::OnExit;
+        let exit = finished(&processes, &leaver).await;
+        assert_eq!(exit.code(), 128 + 36);
+        let rest = String::from_utf8(exit.stdout_tail).expect("a pid");
+        until(|| !Path::new(&format!("/proc/{}", rest.trim())).exists()).await;
+    });
+}
+
+#[test]
 fn something_in_the_background_that_holds_the_pipe_does_not_keep_a_hook_running() {
     with_processes(async |processes| {
         let started = std::time::Duration::from_secs(5);

@@ -77,11 +77,18 @@ fn binds_need_their_services_by_name_and_the_slices_of_other_namespaces() {
 fn patching_pods_is_asked_for_by_the_pod_alone() {
     let facts = Facts {
         readiness_gate: true,
-        role_label: true,
     };
+    let mut settings = settings(&[(Key::RoleLabel, "true"), (Key::Service, "db")]);
+    let label = "patch on pods";
     assert_eq!(
-        texts(&settings(&[]), facts)[2..],
-        ["patch on pods/status", "patch on pods", EVENT_RULE]
+        texts(&settings, facts)[2..],
+        ["patch on pods/status", EVENT_RULE],
+        "nobody leads"
+    );
+    settings.topology = Topology::Leader;
+    assert_eq!(
+        texts(&settings, facts)[4..],
+        ["patch on pods/status", label, EVENT_RULE]
     );
 }
 

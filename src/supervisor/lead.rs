@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::config::{Settings, Topology};
 use crate::lifecycle::election::{
-    Candidate, Identity, Leaving, Order, Outlook, Progress, Stand, Suitability,
+    Candidate, Identity, Leaving, Order, Outlook, Progress, Role, Stand, Suitability, role,
 };
 use crate::lifecycle::status::{Health, Phase, Status};
 use crate::world::{self, OwnPod};
@@ -22,6 +22,8 @@ pub struct Election {
     pub candidates: watch::Sender<Candidate>,
     /// What it says.
     pub outlook: watch::Receiver<Outlook>,
+    /// What the own Pod's label is to say; `None`: nobody keeps it.
+    pub role: watch::Sender<Option<Role>>,
 }
 
 /// How long a release may hold up an end.
@@ -49,6 +51,8 @@ pub(super) struct Lead {
     pub(super) failures: u64,
     pub(super) rendered: bool,
     pub(super) leaving: Option<Leaving>,
+    /// Unknown before the hook has ended once: the own member does not stand before that.
+    pub(super) suitability: Option<Suitability>,
 }
 
 impl Lead {
@@ -63,6 +67,7 @@ impl Lead {
             failures: 0,
             rendered: false,
             leaving: None,
+            suitability: None,
         }
     }
 
@@ -82,6 +87,7 @@ impl Lead {
             lease: format!("kubesup.{service}.{}", settings.group),
             times: settings.lease,
             on_lost: settings.on_lost_lease,
+            labelled: settings.keeps_role_label(),
         };
         self.stands = Some(stand.clone());
         self.channels.stands.send_replace(Some(stand));
@@ -149,8 +155,32 @@ impl Lead {
     /// How long it may take to give up the lead in order.
     pub(super) fn longest_handover(&self) -> Duration {
         self.stands.as_ref().map_or(Duration::ZERO, |stand| {
-            stand.times.demotion_timeout + RELEASE
+            stand.times.demotion_timeout + release(stand)
         })
+    }
+
+    /// What the own Pod's label is to say. `taken_over` is the lead that the program has taken over, if it runs with one.
+    pub(super) fn label(&self, taken_over: Option<&world::Leader>) {
+        if !self.stands.as_ref().is_some_and(|stand| stand.labelled) {
+            return;
+        }
+        let leads = match &self.channels.outlook.borrow().order {
+            Order::Lead { term, .. } if *term > self.demoted && self.ending.is_none() => {
+                taken_over.is_some_and(|leader| leader.is_me && leader.term == *term)
+            }
+            _ => false,
+        };
+        let role = match self.leaving {
+            // The Pod of our name is another's.
+            Some(Leaving::Gone) => None,
+            None if leads => Some(Role::Leader),
+            _ => Some(Role::Follower),
+        };
+        self.channels.role.send_if_modified(|known| {
+            let changed = *known != role;
+            *known = role;
+            changed
+        });
     }
 
     /// The election as templates see it.
@@ -203,7 +233,7 @@ impl Lead {
             return;
         }
         let candidate = Candidate {
-            rendered: self.rendered,
+            rendered: self.rendered && self.suitability.is_some(),
             critical: status.health == Health::Critical,
             down: matches!(
                 status.phase,
@@ -211,7 +241,7 @@ impl Lead {
             ),
             failures: self.failures,
             leaving: self.leaving,
-            suitability: Suitability::NoHook,
+            suitability: self.suitability.unwrap_or_default(),
             demoted: self.demoted,
         };
         self.channels.candidates.send_if_modified(|known| {
@@ -228,8 +258,19 @@ impl Lead {
         }
         self.leaving.get_or_insert(Leaving::Stopping);
         self.demoted = u64::MAX;
+        self.label(None);
         self.tell(status);
+        let longest = self.stands.as_ref().map_or(RELEASE, release);
         let released = self.channels.outlook.wait_for(|outlook| !outlook.involved);
-        let _in_time = tokio::time::timeout(RELEASE, released).await;
+        let _in_time = tokio::time::timeout(longest, released).await;
+    }
+}
+
+/// How long a release may take, with what it waits for.
+fn release(stand: &Stand) -> Duration {
+    if stand.labelled {
+        RELEASE + role::UNLABEL
+    } else {
+        RELEASE
     }
 }

@@ -42,6 +42,11 @@ impl Local {
         self.file = Some(file);
     }
 
+    /// Does not follow it any more; what it said stays.
+    pub(super) fn unfollow(&mut self) {
+        self.file = None;
+    }
+
     /// Waits until `user.toml` says something else. Cancel-safe.
     pub(super) async fn changed(&mut self) {
         let Some(file) = &mut self.file else {

@@ -51,6 +51,7 @@ struct Present {
     layer: Layer,
     warnings: Vec<String>,
     deleted: bool,
+    role: Option<String>,
 }
 
 impl Fold {
@@ -133,6 +134,10 @@ impl Fold {
                 _ => Vec::new(),
             },
             departing: self.departing(),
+            role: match &self.pod {
+                PodState::Present(present) => present.role.clone(),
+                _ => None,
+            },
         }
     }
 
@@ -179,11 +184,13 @@ impl Fold {
             Ok(own) => {
                 let (layer, warnings) = pod::layer(pod, &own, &self.layers.below_pod);
                 let deleted = pod.metadata.deletion_timestamp.is_some();
+                let labels = pod.metadata.labels.as_ref();
                 PodState::Present(Box::new(Present {
                     own,
                     layer,
                     warnings,
                     deleted,
+                    role: labels.and_then(|labels| labels.get(pod::ROLE).cloned()),
                 }))
             }
             Err(reason) => PodState::Unusable(reason),

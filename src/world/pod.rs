@@ -30,7 +30,7 @@ pub struct OwnPod {
     pub hostname: String,
     /// `spec.nodeName`.
     pub node_name: String,
-    /// `metadata.labels`.
+    /// `metadata.labels`, without `kubesup.dev/role`, which kubesup writes itself.
     pub labels: BTreeMap<String, String>,
     /// `metadata.annotations`, without `kubectl.kubernetes.io/last-applied-configuration`.
     pub annotations: BTreeMap<String, String>,
@@ -74,6 +74,9 @@ pub struct Quantities {
 /// The annotation in which `kubectl apply` keeps the whole manifest: long, and of no use to anybody here.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// The label that says who leads (`lifecycle::election::role`).
+pub(super) const ROLE: &str = "kubesup.dev/role";
+
 impl OwnPod {
     /// Takes what matters from the API's object. The error names what to add to the manifest.
     pub fn from_api(pod: &Pod, identity: &Identity) -> Result<OwnPod, String> {
@@ -82,6 +85,8 @@ impl OwnPod {
         let name = pod.metadata.name.clone().unwrap_or_default();
         let mut annotations = pod.metadata.annotations.clone().unwrap_or_default();
         annotations.remove(LAST_APPLIED);
+        let mut labels = pod.metadata.labels.clone().unwrap_or_default();
+        labels.remove(ROLE);
         let ips: Vec<String> = status
             .and_then(|status| status.pod_ips.as_ref())
             .map(|ips| ips.iter().map(|ip| ip.ip.clone()).collect())
@@ -109,7 +114,7 @@ impl OwnPod {
             node_name: spec
                 .and_then(|spec| spec.node_name.clone())
                 .unwrap_or_default(),
-            labels: pod.metadata.labels.clone().unwrap_or_default(),
+            labels,
             annotations,
             grace_seconds: pod
                 .metadata
