@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn each_right_stands_in_the_docs_of_the_watch_that_needs_it() {
         let source = include_str!("watch.rs");
-        let lines = source.lines().map(|line| line.trim());
+        let lines = source.lines().map(str::trim);
         let documented: Vec<_> = lines
             .filter_map(|line| {
                 line.strip_prefix("/// ")
