@@ -6,13 +6,13 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use crate::world::{Fold, Observation, View, WatchKey};
+use crate::world::{Fold, Observation, View, Wanted};
 
 /// Takes in observations until their sources are gone. What is there at once becomes one view.
 pub async fn run(
     mut fold: Fold,
     mut observations: mpsc::Receiver<Observation>,
-    wanted: watch::Sender<BTreeSet<WatchKey>>,
+    wanted: watch::Sender<Wanted>,
     views: watch::Sender<Arc<View>>,
 ) {
     let mut warned = BTreeSet::new();
@@ -27,7 +27,7 @@ pub async fn run(
                 warn!("{warning}");
             }
         }
-        wanted.send_if_modified(|known| replace(known, fold.wanted()));
+        wanted.send_if_modified(|known| replace(known, fold.watches().clone()));
         views.send_if_modified(|known| replace(known, Arc::new(view)));
     }
 }

@@ -12,7 +12,7 @@ use super::config_map::{Watched, content, secret_content};
 use super::members::{self, Slice};
 use super::{
     Delta, Departing, Document, Election, Identity, Observation, OverlayFile, OwnPod, Sensitivity,
-    ServiceFile, View, WatchKey, World, pod,
+    ServiceFile, View, Wanted, WatchKey, World, pod,
 };
 use crate::config::{FilesRef, Layer, Layers, ObjectKind as Kind, ObjectRef, Settings, resolve};
 
@@ -27,6 +27,9 @@ pub struct Fold {
     secrets: BTreeMap<String, Watched>,
     bound: Bound,
     troubles: BTreeMap<WatchKey, String>,
+    watches: Wanted,
+    /// How many watches were begun to be wanted.
+    begun: u64,
     /// The newest complete world; shared, so that an unchanged one is the same `Arc`.
     world: Option<Arc<World>>,
     settings: Option<Arc<Settings>>,
@@ -57,7 +60,7 @@ struct Present {
 impl Fold {
     /// Nothing seen yet. The layers are all settings but the own Pod's.
     pub fn new(identity: Identity, layers: Layers) -> Self {
-        Fold {
+        let mut fold = Fold {
             identity,
             layers,
             pod: PodState::Unknown,
@@ -66,9 +69,13 @@ impl Fold {
             secrets: BTreeMap::new(),
             bound: Bound::default(),
             troubles: BTreeMap::new(),
+            watches: Wanted::new(),
+            begun: 0,
             world: None,
             settings: None,
-        }
+        };
+        fold.forget_what_is_not_wanted();
+        fold
     }
 
     /// Takes in one observation.
@@ -114,6 +121,11 @@ impl Fold {
             wanted.extend(Bound::wanted(&settings.binds, &self.identity.namespace));
         }
         wanted
+    }
+
+    /// The same, each with its number.
+    pub fn watches(&self) -> &Wanted {
+        &self.watches
     }
 
     /// What is known now.
@@ -257,6 +269,13 @@ impl Fold {
         });
         self.bound.retain(&wanted);
         self.troubles.retain(|watch, _| wanted.contains(watch));
+        self.watches.retain(|watch, _| wanted.contains(watch));
+        for watch in wanted {
+            self.watches.entry(watch).or_insert_with(|| {
+                self.begun += 1;
+                self.begun
+            });
+        }
     }
 
     fn departing(&self) -> Option<Departing> {
