@@ -12,7 +12,7 @@ mod pkg_ident;
 mod render;
 mod source;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use crate::package::directory;
 use crate::process::{Processes, Signals};
 use crate::snapshot::Snapshot;
 use crate::supervisor::{self, Base, Dependencies, Reports};
-use crate::world::{Fold, View};
+use crate::world::{Fold, View, Wanted};
 use crate::{api, observe};
 pub use config::config;
 pub use inspect::{check, rbac};
@@ -133,7 +133,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     }
 
     let (observed, observations) = mpsc::channel(OBSERVATIONS);
-    let (wanted, wants) = watch::channel(BTreeSet::new());
+    let (wanted, wants) = watch::channel(Wanted::new());
     let (drains, drain_requests) = mpsc::channel(1);
     let drains = source.drains().then_some(drains);
     let (stands, standing) = watch::channel(None);
@@ -144,7 +144,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> Result<i32
     let (view, views) = watch::channel(Arc::new(View::default()));
     let (reads_leaders, leaders) = watch::channel(false);
     let fold = Fold::new(source.identity(), layers);
-    wanted.send_replace(fold.wanted());
+    wanted.send_replace(fold.watches().clone());
     let (base, bases) = watch::channel::<Base>(Ok(Arc::default()));
     let mut environment = source.literal_environment();
     environment.retain(|(name, _)| name != api::access::TOKEN_VARIABLE);

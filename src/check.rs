@@ -1,16 +1,18 @@
 //! Owns what `kubesup check` finds: every problem of the own Pod's manifest and settings, with what to do, and what is well.
 //! Pure: it is given what was seen, and never looks itself.
 
+mod grace;
 mod objects;
 mod pod;
 mod probes;
+mod services;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Pod, Service};
 use serde::Serialize;
 
 use crate::config::{Layers, Settings, load, resolve};
@@ -18,6 +20,7 @@ use crate::rbac::{self, Facts, Rule};
 use crate::world::pod::layer;
 use crate::world::{Identity, OwnPod};
 
+pub use grace::PostStop;
 pub use text::text;
 
 /// The condition of the readiness gate.
@@ -82,15 +85,19 @@ pub fn unseen(line: &str) -> Finding {
     Finding::error("own Pod", line)
 }
 
-/// What was seen of the other objects: their names. `None`: could not be told.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What was seen of the other objects, most by their names. `None`: could not be told.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Inventory {
     /// ConfigMaps.
     pub config_maps: Option<BTreeSet<String>>,
     /// Secrets.
     pub secrets: Option<BTreeSet<String>>,
-    /// Services, `namespace/name`.
-    pub services: Option<BTreeSet<String>>,
+    /// Services by `namespace/name`; `None`: there is none. One that could not be looked at is not in it.
+    pub services: BTreeMap<String, Option<Service>>,
+    /// Whether there are EndpointSlices of the own Service.
+    pub has_slices: Option<bool>,
+    /// What the package wants of each bind, by the bind's name.
+    pub wanted_exports: BTreeMap<String, Vec<String>>,
     /// Leases.
     pub leases: Option<BTreeSet<String>>,
     /// `ValidatingAdmissionPolicies`.
@@ -203,9 +210,14 @@ fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a Container> {
     containers.iter().find(|container| container.name == name)
 }
 
-/// Checks whether what the settings name is there. `namespace` is the own one.
-pub fn objects(settings: &Settings, namespace: &str, seen: &Inventory) -> Vec<Finding> {
-    objects::findings(settings, namespace, seen)
+/// Checks whether what the settings name is there, and fits. `namespace` is the own one.
+pub fn objects(pod: &Pod, settings: &Settings, namespace: &str, seen: &Inventory) -> Vec<Finding> {
+    objects::findings(pod, settings, namespace, seen)
+}
+
+/// Checks whether the stop fits into the grace period.
+pub fn stop(pod: &Pod, settings: &Settings, post_stop: PostStop) -> Finding {
+    grace::finding(pod, settings, post_stop)
 }
 
 /// What came of asking the API server whether a rule is granted.

@@ -20,8 +20,8 @@ pub use keys::Key;
 pub use lease::{LeaseTimes, OnLost, RoleLabel, lease_name};
 pub use resolve::{Layer, Layers, Origin, Problem, resolve};
 pub use supervision::{
-    HealthCheck, LogFormat, OnHealthFailure, Output, RemapExit, RewriteSignals, RunAs,
-    TerminationLog,
+    HealthCheck, LogFormat, OnHealthFailure, Output, POST_STOP_SHARE, RemapExit, RewriteSignals,
+    RunAs, TerminationLog,
 };
 
 /// All settings, resolved. `config/kubesup.yaml` documents each key and holds the defaults.

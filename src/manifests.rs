@@ -5,7 +5,6 @@ pub mod load;
 pub mod objects;
 mod pod;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::{mpsc, watch};
@@ -13,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::files::watching::Watching;
-use crate::world::{Identity, Observation, WatchKey};
+use crate::world::{Identity, Observation, Wanted, WatchKey};
 pub use load::{LoadError, load, none};
 pub use objects::Objects;
 
@@ -23,7 +22,7 @@ pub use objects::Objects;
 pub async fn run(
     path: PathBuf,
     identity: Identity,
-    mut wanted: watch::Receiver<BTreeSet<WatchKey>>,
+    mut wanted: watch::Receiver<Wanted>,
     observations: mpsc::Sender<Observation>,
     mut changes: Watching,
     shutdown: CancellationToken,
@@ -36,7 +35,7 @@ pub async fn run(
             watch: WatchKey::Pod,
             problem: broken.clone(),
         };
-        let known = wanted.borrow_and_update().clone();
+        let known = wanted.borrow_and_update().keys().cloned().collect();
         let seen = objects
             .iter()
             .flat_map(|objects| objects.observations(&known));

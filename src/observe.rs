@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use crate::world::{Fold, Observation, View, WatchKey};
+use crate::world::{Fold, Observation, View, Wanted};
 
 /// Takes in observations until their sources are gone. What is there at once becomes one view. `leaders` says whether
 /// templates read who leads what is bound.
@@ -14,7 +14,7 @@ pub async fn run(
     mut fold: Fold,
     mut observations: mpsc::Receiver<Observation>,
     mut leaders: watch::Receiver<bool>,
-    wanted: watch::Sender<BTreeSet<WatchKey>>,
+    wanted: watch::Sender<Wanted>,
     views: watch::Sender<Arc<View>>,
 ) {
     let mut warned = BTreeSet::new();
@@ -35,7 +35,7 @@ pub async fn run(
                 warn!("{warning}");
             }
         }
-        wanted.send_if_modified(|known| replace(known, fold.wanted()));
+        wanted.send_if_modified(|known| replace(known, fold.watches().clone()));
         views.send_if_modified(|known| replace(known, Arc::new(view)));
     }
 }

@@ -149,6 +149,11 @@ pub enum WatchKey {
     },
 }
 
+/// The watches that are needed, each with a number that is another one whenever it is begun to be wanted. What was seen of a
+/// watch is forgotten when it is not wanted any more, so that whoever looks for it again has to begin anew, though who
+/// starts the watches may never have seen it missing in between.
+pub type Wanted = BTreeMap<WatchKey, u64>;
+
 impl fmt::Display for WatchKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

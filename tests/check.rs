@@ -77,8 +77,8 @@ fn broken_manifests_end_with_1_and_all_problems_come_at_once_with_their_remedies
         [
             "environment",
             "annotations",
-            "grace period",
             "probes",
+            "grace period",
             "objects",
             "service"
         ],

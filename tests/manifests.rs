@@ -171,6 +171,15 @@ fn each_component_grants_what_its_feature_uses_and_no_more() {
         let expected = granted_rules.iter().map(|rule| (*rule).to_owned());
         assert_eq!(granted(&folder), expected.collect(), "{component}");
     }
+    // What is opt-in has a component each, and nothing is granted that no function is marked with.
+    let opt_in = ["secrets", "role-label", "readiness-gate", "events"];
+    let opt_in = opt_in
+        .iter()
+        .flat_map(|component| granted(&format!("manifests/{component}")));
+    assert_eq!(
+        opt_in.collect::<BTreeSet<_>>(),
+        documented("/// rbac, opt-in:")
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Owns the choice of where the view comes from, a cluster or manifests, and starts the tasks of that choice. Nothing
 //! after it knows the difference.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::package::habitat::environment;
 use crate::package::{Package, directory, overlay};
 use crate::snapshot::Snapshot;
 use crate::supervisor::{Base, DrainRequest};
-use crate::world::{Identity, Observation, WatchKey};
+use crate::world::{Identity, Observation, Wanted};
 
 /// Where the view comes from.
 pub(super) enum Source {
@@ -44,7 +44,7 @@ pub(super) enum Source {
 
 /// What the source is asked for, and where it tells.
 pub(super) struct Feeds {
-    pub(super) wanted: watch::Receiver<BTreeSet<WatchKey>>,
+    pub(super) wanted: watch::Receiver<Wanted>,
     pub(super) observations: mpsc::Sender<Observation>,
     pub(super) base: watch::Sender<Base>,
     pub(super) freshness: watch::Sender<Freshness>,

@@ -1,12 +1,19 @@
-//! Owns the checks of what the settings name: ConfigMaps, Secrets, Services, the Lease, the policy for the role label.
+//! Owns the checks of what the settings name: ConfigMaps, Secrets, the Lease, the policy for the role label.
 
 use std::collections::BTreeSet;
 
-use super::{Finding, Inventory};
+use k8s_openapi::api::core::v1::Pod;
+
+use super::{Finding, Inventory, services};
 use crate::config::{ObjectKind, ObjectRef, Settings, Topology};
 use crate::rbac::lease_name;
 
-pub(super) fn findings(settings: &Settings, namespace: &str, seen: &Inventory) -> Vec<Finding> {
+pub(super) fn findings(
+    pod: &Pod,
+    settings: &Settings,
+    namespace: &str,
+    seen: &Inventory,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (kind, object) in references(settings) {
         let known = match kind {
@@ -15,7 +22,7 @@ pub(super) fn findings(settings: &Settings, namespace: &str, seen: &Inventory) -
         };
         findings.extend(reference(kind, object, namespace, known.as_ref()));
     }
-    findings.extend(services(settings, namespace, seen.services.as_ref()));
+    findings.extend(services::findings(pod, settings, namespace, seen));
     if settings.topology == Topology::Leader {
         findings.extend(lease(settings, namespace, seen.leases.as_ref()));
     }
@@ -73,48 +80,6 @@ fn reference(
             .add(&[&create, &optional])
         }
     })
-}
-
-fn services(
-    settings: &Settings,
-    namespace: &str,
-    known: Option<&BTreeSet<String>>,
-) -> Vec<Finding> {
-    let Some(known) = known else {
-        return Vec::new();
-    };
-    let mut findings = Vec::new();
-    if let Some(service) = &settings.service {
-        let object = format!("{namespace}/{service}");
-        findings.push(if known.contains(&object) {
-            Finding::ok(
-                "service",
-                format!("Service {object}: its endpoints are the peers"),
-            )
-        } else {
-            let text = format!(
-                "Service {object}: it is not there, so that the start waits for its EndpointSlices"
-            );
-            Finding::error("service", text).add(&[
-                "apiVersion: v1",
-                "kind: Service",
-                &format!("metadata: {{name: {service}, namespace: {namespace}}}"),
-                "spec: {clusterIP: None, selector: {…}, ports: […]}",
-            ])
-        });
-    }
-    for bind in &settings.binds {
-        let there = bind.namespace.as_deref().unwrap_or(namespace);
-        let object = format!("{there}/{}", bind.service);
-        let text = format!("bind {}: Service {object}", bind.name);
-        findings.push(if known.contains(&object) {
-            Finding::ok("binds", text)
-        } else {
-            Finding::warning("binds", format!("{text}: it is not there"))
-                .add(&[&format!("kubectl get services -n {there}")])
-        });
-    }
-    findings
 }
 
 fn lease(

@@ -1,4 +1,4 @@
-//! Owns the checks of the own Pod but for its probes: annotations, gates, the grace period, what makes it a member.
+//! Owns the checks of the own Pod but for its probes: annotations, gates, what makes it a member.
 
 use k8s_openapi::api::core::v1::Pod;
 
@@ -6,7 +6,7 @@ use super::{Finding, HEALTHY};
 use crate::config::keys::{self, ANNOTATION_PREFIX};
 use crate::config::{RoleLabel, Settings, Topology};
 use crate::rbac::Facts;
-use crate::world::{DEFAULT_GRACE_SECONDS, OwnPod};
+use crate::world::OwnPod;
 
 pub(super) fn facts(pod: &Pod) -> Facts {
     Facts {
@@ -25,9 +25,11 @@ fn gates(pod: &Pod) -> impl Iterator<Item = &str> {
 pub(super) fn annotations_of_no_container(pod: &Pod, own: &OwnPod) -> Vec<Finding> {
     let spec = pod.spec.as_ref();
     let containers = spec.map(|spec| spec.containers.as_slice());
+    let init = spec.and_then(|spec| spec.init_containers.as_deref());
     let names: Vec<&str> = containers
-        .unwrap_or_default()
-        .iter()
+        .into_iter()
+        .chain(init)
+        .flatten()
         .map(|container| container.name.as_str())
         .collect();
     let marker = format!(".{ANNOTATION_PREFIX}");
@@ -46,7 +48,6 @@ pub(super) fn annotations_of_no_container(pod: &Pod, own: &OwnPod) -> Vec<Findin
 pub(super) fn findings(pod: &Pod, settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(gate_typos(pod));
-    findings.push(grace(pod, settings));
     findings.extend(membership(settings));
     if settings.role_label == RoleLabel::Kept && settings.topology == Topology::Standalone {
         let text = "role-label has no effect: without topology leader nobody leads";
@@ -81,38 +82,6 @@ fn gate_typos(pod: &Pod) -> Vec<Finding> {
                 .add(&["readinessGates:", "  - conditionType: kubesup.dev/healthy"])
         })
         .collect()
-}
-
-/// The stop has to fit: what is left after the drain is all that the program gets.
-fn grace(pod: &Pod, settings: &Settings) -> Finding {
-    let spec = pod.spec.as_ref();
-    let grace = spec
-        .and_then(|spec| spec.termination_grace_period_seconds)
-        .unwrap_or(DEFAULT_GRACE_SECONDS);
-    let grace = std::time::Duration::from_secs(u64::try_from(grace).unwrap_or_default());
-    let drain = settings.drain_max;
-    let stop = settings.shutdown_timeout.unwrap_or_default();
-    let needed = drain + stop;
-    // Rounded up to the seconds of the manifest, with one more to end in.
-    let seconds = needed.as_secs() + 1 + u64::from(needed.subsec_nanos() > 0);
-    let line = format!("  terminationGracePeriodSeconds: {seconds}");
-    let parts = match settings.shutdown_timeout {
-        None => format!("drain-max {drain:?}"),
-        Some(stop) => format!("drain-max {drain:?} and shutdown-timeout {stop:?}"),
-    };
-    if grace < needed || (settings.shutdown_timeout.is_none() && grace <= drain) {
-        let text = format!(
-            "the grace period of {grace:?} is shorter than the stop, {parts}: the program is killed before it has ended"
-        );
-        return Finding::error("grace period", text).add(&["spec:", &line]);
-    }
-    let left = grace.saturating_sub(drain).as_secs();
-    Finding::ok(
-        "grace period",
-        format!(
-            "{grace:?}; {parts}; the program and its post-stop hook have {left}s after the drain"
-        ),
-    )
 }
 
 fn membership(settings: &Settings) -> Option<Finding> {

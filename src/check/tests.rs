@@ -48,8 +48,17 @@ fn resolved(pod: Value, flags: &[(Key, &str)]) -> Resolved {
     })
 }
 
+/// What is found of the Pod alone, with its stop.
+fn found(pod: Value, flags: &[(Key, &str)], post_stop: PostStop) -> Vec<Finding> {
+    let resolved = resolved(pod.clone(), flags);
+    let pod: Pod = serde_json::from_value(pod).expect("a Pod");
+    let settings = resolved.settings.as_ref();
+    let stop = settings.map(|settings| stop(&pod, settings, post_stop));
+    resolved.findings.into_iter().chain(stop).collect()
+}
+
 fn complaints(pod: Value, flags: &[(Key, &str)]) -> Vec<String> {
-    let findings = resolved(pod, flags).findings;
+    let findings = found(pod, flags, PostStop::NotSeen);
     let bad = findings.iter().filter(|finding| finding.level != Level::Ok);
     bad.map(|finding| format!("{:?} {}: {}", finding.level, finding.topic, finding.text))
         .collect()
@@ -147,7 +156,7 @@ fn a_grace_period_shorter_than_the_stop_is_an_error_with_the_one_that_is_enough(
     let short = |seconds| with("/spec/terminationGracePeriodSeconds", json!(seconds));
     one(short(10), &[], "Error grace period: ");
     let flags = [(Key::ShutdownTimeout, "25s")];
-    let findings = resolved(good(), &flags).findings;
+    let findings = found(good(), &flags, PostStop::NotSeen);
     let error = findings
         .iter()
         .find(|finding| finding.level == Level::Error);
@@ -156,6 +165,41 @@ fn a_grace_period_shorter_than_the_stop_is_an_error_with_the_one_that_is_enough(
         ["spec:", "  terminationGracePeriodSeconds: 36"]
     );
     assert_eq!(complaints(short(36), &flags), Vec::<String>::new());
+}
+
+#[test]
+fn the_post_stop_hook_is_a_part_of_the_stop() {
+    let short = |seconds| with("/spec/terminationGracePeriodSeconds", json!(seconds));
+    let stop = |seconds, flags: &[(Key, &str)]| {
+        let findings = found(short(seconds), flags, PostStop::Present);
+        let finding = findings
+            .into_iter()
+            .find(|finding| finding.topic == "grace period");
+        let finding = finding.expect("a finding");
+        (finding.level, finding.text, finding.remedy)
+    };
+    let flags = [(Key::ShutdownTimeout, "25s")];
+    let (level, text, remedy) = stop(36, &flags);
+    assert_eq!(level, Level::Error);
+    assert!(
+        text.contains("drain-max 10s and shutdown-timeout 25s and post-stop 5s"),
+        "{text}"
+    );
+    assert_eq!(remedy, ["spec:", "  terminationGracePeriodSeconds: 41"]);
+    assert_eq!(stop(41, &flags).0, Level::Ok);
+    let (level, text, _) = stop(30, &[]);
+    assert_eq!(level, Level::Ok);
+    assert!(
+        text.ends_with("the program has 15s between the drain and the hook"),
+        "{text}"
+    );
+    assert_eq!(
+        stop(15, &[]).0,
+        Level::Error,
+        "nothing would be left to the program"
+    );
+    let short_hook = [(Key::ShutdownTimeout, "25s"), (Key::PostStopTimeout, "1s")];
+    assert_eq!(stop(36, &short_hook).0, Level::Ok);
 }
 
 #[test]
@@ -226,7 +270,8 @@ fn each_setting_is_shown_with_its_origin() {
 fn objects_of(values: &[(Key, &str)], topology: Topology, seen: &Inventory) -> Vec<String> {
     let mut settings = resolved(good(), values).settings.expect("settings");
     settings.topology = topology;
-    let findings = objects(&settings, "shop", seen);
+    let pod: Pod = serde_json::from_value(good()).expect("a Pod");
+    let findings = objects(&pod, &settings, "shop", seen);
     let bad = findings.iter().filter(|finding| finding.level != Level::Ok);
     bad.map(|finding| format!("{:?} {}: {}", finding.level, finding.topic, finding.text))
         .collect()
@@ -240,7 +285,14 @@ fn what_is_named_and_not_there_is_an_error_unless_it_may_be_missing() {
     let seen = Inventory {
         config_maps: names(&["there"]),
         secrets: names(&[]),
-        services: names(&["shop/other"]),
+        services: [
+            ("shop/other".to_owned(), Some(Service::default())),
+            ("shop/demo".to_owned(), None),
+            ("shop/pg".to_owned(), None),
+        ]
+        .into(),
+        has_slices: None,
+        wanted_exports: BTreeMap::new(),
         leases: names(&[]),
         policies: names(&[]),
     };
@@ -294,4 +346,105 @@ fn a_role_label_without_a_leader_has_no_effect() {
         json!({"kubesup.dev/role-label": "true"}),
     );
     one(pod, &[], "Warning role label: role-label has no effect");
+}
+
+/// What is found of the own Service, and of the bind `db` to `pg`, whose package wants these exports.
+fn services(seen: &[(&str, Value)], slices: Option<bool>, wanted: &[&str]) -> Vec<String> {
+    let settings = resolved(good(), &[(Key::Bind, "db:data/pg")]).settings;
+    let pod: Pod = serde_json::from_value(good()).expect("a Pod");
+    let service = |value: &Value| serde_json::from_value(value.clone()).expect("a Service");
+    let wanted = wanted.iter().map(|export| (*export).to_owned());
+    let inventory = Inventory {
+        services: seen
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), service(value)))
+            .collect(),
+        has_slices: slices,
+        wanted_exports: [("db".to_owned(), wanted.collect())].into(),
+        ..Inventory::default()
+    };
+    let findings = objects(&pod, &settings.expect("settings"), "shop", &inventory);
+    findings
+        .iter()
+        .map(|finding| format!("{:?} {}: {}", finding.level, finding.topic, finding.text))
+        .collect()
+}
+
+#[test]
+fn the_own_service_has_to_make_the_pod_a_member() {
+    let own = |spec: Value| services(&[("shop/demo", json!({"spec": spec}))], None, &[]);
+    let name = "app.kubernetes.io/name";
+    for (spec, start) in [
+        (
+            json!({"clusterIP": "None", "selector": {name: "demo"}, "publishNotReadyAddresses": true}),
+            "Ok service: Service shop/demo: its endpoints are the peers",
+        ),
+        (
+            json!({"clusterIP": "None", "selector": {name: "demo"}}),
+            "Ok service: Service shop/demo: its endpoints are the peers; in DNS a Pod has a name once it is ready",
+        ),
+        (
+            json!({"clusterIP": "None"}),
+            "Ok service: Service shop/demo: its endpoints are the peers; it has no selector",
+        ),
+        (
+            json!({"clusterIP": "None", "selector": {name: "demos", "tier": "db"}}),
+            "Error service: Service shop/demo: its selector does not select this Pod, which is no member for the others; \
+             labels that are missing: app.kubernetes.io/name: demos, tier: db",
+        ),
+        (
+            json!({"clusterIP": "10.0.0.7", "selector": {name: "demo"}}),
+            "Warning service: Service shop/demo: it is not headless",
+        ),
+        (
+            json!({"type": "ExternalName", "externalName": "db.example.com"}),
+            "Error service: Service shop/demo: it is an ExternalName (db.example.com)",
+        ),
+    ] {
+        let texts = own(spec);
+        assert!(
+            texts.len() == 1 && texts[0].starts_with(start),
+            "{texts:#?}"
+        );
+    }
+}
+
+#[test]
+fn without_the_right_to_read_services_the_slices_tell() {
+    assert_eq!(services(&[], None, &[]), Vec::<String>::new());
+    assert_eq!(
+        services(&[], Some(true), &[]),
+        ["Ok service: Service shop/demo: its endpoints are the peers"]
+    );
+    let texts = services(&[], Some(false), &[]);
+    assert!(
+        texts[0].starts_with("Error service: Service shop/demo: it has no EndpointSlices"),
+        "{texts:#?}"
+    );
+}
+
+#[test]
+fn a_bound_service_has_to_export_what_the_package_wants() {
+    let bound = |service: Value, wanted: &[&str]| services(&[("data/pg", service)], None, wanted);
+    let service = json!({
+        "metadata": {"annotations": {"kubesup.dev/export.user": "'app'"}},
+        "spec": {"ports": [{"name": "sql", "port": 5432}]},
+    });
+    assert_eq!(
+        bound(service.clone(), &["port", "sql", "user"]),
+        ["Ok binds: bind db: Service data/pg"]
+    );
+    assert_eq!(
+        bound(service, &["port", "password", "database"]),
+        [
+            "Warning binds: bind db: Service data/pg: it does not export password, database, which the package needs"
+        ]
+    );
+    let external = json!({"spec": {"type": "ExternalName", "externalName": "pg.example.com"}});
+    assert_eq!(
+        bound(external, &[]),
+        [
+            "Warning binds: bind db: Service data/pg: it is an ExternalName (pg.example.com) and has no endpoints to bind"
+        ]
+    );
 }

@@ -10,6 +10,7 @@ use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
@@ -25,10 +26,35 @@ const ANSWER: Duration = Duration::from_secs(10);
 ///
 /// rbac: "" pods list,watch
 pub async fn pod(client: Client, namespace: &str, name: &str) -> Result<Option<Pod>, String> {
-    let api: Api<Pod> = Api::namespaced(client, namespace);
+    read(client, namespace, name).await
+}
+
+/// An object; `None` when there is none of this name. Listed by its name, as the watches do, so that it needs no other right
+/// than theirs; without it, it is an error that whoever asks can do without.
+pub async fn read<K>(client: Client, namespace: &str, name: &str) -> Result<Option<K>, String>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + Debug,
+{
+    let api: Api<K> = Api::namespaced(client, namespace);
     let named = ListParams::default().fields(&format!("metadata.name={name}"));
-    let pods = within(api.list(&named)).await?;
-    Ok(pods.items.into_iter().next())
+    let found = within(api.list(&named)).await?;
+    Ok(found.items.into_iter().next())
+}
+
+/// Whether a Service has EndpointSlices.
+///
+/// # RBAC
+///
+/// rbac: "discovery.k8s.io" endpointslices list,watch
+pub async fn has_slices(client: Client, namespace: &str, service: &str) -> Result<bool, String> {
+    let api: Api<EndpointSlice> = Api::namespaced(client, namespace);
+    let label = format!("kubernetes.io/service-name={service}");
+    let of_service = ListParams::default().labels(&label).limit(1);
+    let found = within(api.list_metadata(&of_service)).await?;
+    Ok(!found.items.is_empty())
 }
 
 /// Whether an object of this name is there, without reading what is in it. Listed by its name, as the watches do, so that

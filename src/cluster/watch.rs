@@ -26,7 +26,7 @@ use tracing::{Instrument as _, info_span};
 use super::client::Connection;
 use super::freshness::{Contact, Freshness};
 use super::target::Target;
-use crate::world::{Identity, Observation, WatchKey};
+use crate::world::{Identity, Observation, Wanted, WatchKey};
 use follow::Follow;
 
 /// Keeps up the watches in `wanted` and sends what they see. Ends at `shutdown`, or when nobody wants or takes
@@ -37,7 +37,7 @@ use follow::Follow;
 pub async fn run(
     connection: Connection,
     identity: Identity,
-    mut wanted: watch::Receiver<BTreeSet<WatchKey>>,
+    mut wanted: watch::Receiver<Wanted>,
     observations: mpsc::Sender<Observation>,
     freshness: watch::Sender<Freshness>,
     shutdown: CancellationToken,
@@ -48,12 +48,13 @@ pub async fn run(
         observations,
         freshness,
     };
-    let mut running: BTreeMap<WatchKey, CancellationToken> = BTreeMap::new();
+    let mut running: BTreeMap<WatchKey, (u64, CancellationToken)> = BTreeMap::new();
     let mut watches = FuturesUnordered::new();
     loop {
         let keys = wanted.borrow_and_update().clone();
-        running.retain(|key, stop| {
-            let keep = keys.contains(key);
+        running.retain(|key, (number, stop)| {
+            // With another number it was not wanted in between, and what it saw is forgotten.
+            let keep = keys.get(key).is_some_and(|now| *now == *number);
             if !keep {
                 stop.cancel();
                 source.freshness.send_modify(|all| {
@@ -62,11 +63,11 @@ pub async fn run(
             }
             keep
         });
-        for key in keys {
+        for (key, number) in keys {
             running.entry(key).or_insert_with_key(|key| {
                 let stop = CancellationToken::new();
                 watches.push(source.watch(key, stop.clone()));
-                stop
+                (number, stop)
             });
         }
         tokio::select! {

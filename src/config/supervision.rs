@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::resolve::parse_signal;
+
+/// At most this much is kept for the `post-stop` hook out of the grace period.
+pub const POST_STOP_SHARE: Duration = Duration::from_secs(5);
 
 /// Exit codes of the program that kubesup ends with as another one, such as 143 as 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

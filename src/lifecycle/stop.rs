@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use crate::config::POST_STOP_SHARE;
+
 /// Kept free at the end of the grace period, so that kubesup has ended when the kubelet sends KILL.
 const MARGIN: Duration = Duration::from_millis(500);
-/// At most this much is kept for the `post-stop` hook out of the grace period.
-const POST_STOP_SHARE: Duration = Duration::from_secs(5);
 /// What a second stop signal leaves to the main process.
 const SECOND_SIGNAL_GRACE: Duration = Duration::from_secs(1);
 

@@ -12,7 +12,7 @@ use super::config_map::{Watched, content, secret_content};
 use super::members::{self, Slice};
 use super::{
     Delta, Departing, Document, Election, Identity, Observation, OverlayFile, OwnPod, Sensitivity,
-    ServiceFile, View, WatchKey, World, pod,
+    ServiceFile, View, Wanted, WatchKey, World, pod,
 };
 use crate::config::{FilesRef, Layer, Layers, ObjectKind as Kind, ObjectRef, Settings, resolve};
 
@@ -29,6 +29,9 @@ pub struct Fold {
     /// Templates read who leads what is bound.
     reads_leaders: bool,
     troubles: BTreeMap<WatchKey, String>,
+    watches: Wanted,
+    /// How many watches were begun to be wanted.
+    begun: u64,
     /// The newest complete world; shared, so that an unchanged one is the same `Arc`.
     world: Option<Arc<World>>,
     settings: Option<Arc<Settings>>,
@@ -59,7 +62,7 @@ struct Present {
 impl Fold {
     /// Nothing seen yet. The layers are all settings but the own Pod's.
     pub fn new(identity: Identity, layers: Layers) -> Self {
-        Fold {
+        let mut fold = Fold {
             identity,
             layers,
             pod: PodState::Unknown,
@@ -69,9 +72,13 @@ impl Fold {
             bound: Bound::default(),
             reads_leaders: false,
             troubles: BTreeMap::new(),
+            watches: Wanted::new(),
+            begun: 0,
             world: None,
             settings: None,
-        }
+        };
+        fold.forget_what_is_not_wanted();
+        fold
     }
 
     /// Takes in one observation.
@@ -127,6 +134,11 @@ impl Fold {
             }
         }
         wanted
+    }
+
+    /// The same, each with its number.
+    pub fn watches(&self) -> &Wanted {
+        &self.watches
     }
 
     /// What is known now.
@@ -277,6 +289,13 @@ impl Fold {
         let lease = lease.map(|name| WatchKey::Lease { name });
         self.troubles
             .retain(|watch, _| wanted.contains(watch) || Some(watch) == lease.as_ref());
+        self.watches.retain(|watch, _| wanted.contains(watch));
+        for watch in wanted {
+            self.watches.entry(watch).or_insert_with(|| {
+                self.begun += 1;
+                self.begun
+            });
+        }
     }
 
     fn departing(&self) -> Option<Departing> {

@@ -73,22 +73,28 @@ pub(super) async fn run(
                 }
                 continue;
             }
-            Some(Err(error)) if is_forbidden(&error) => {
-                label.send_replace(Label::Settled);
-                if said.replace("forbidden") != Some("forbidden") {
-                    info!(
-                        "the label {LABEL} is not kept: {}/{}: {error}; grant patch on pods (kubesup rbac)",
-                        own.namespace, own.name
-                    );
-                }
-                FORBIDDEN
-            }
-            Some(Err(error)) if is_final(&error, rbac::POD_ROLE).is_some() => {
-                label.send_replace(Label::Settled);
-                debug!(%error, "the own Pod is gone; its label is not kept any more");
-                return until_closed(roles).await;
-            }
             failed => {
+                let error = failed.as_ref().and_then(|answer| answer.as_ref().err());
+                if let Some(error) = error
+                    && let Some(reason) = is_final(error, rbac::POD_ROLE)
+                {
+                    label.send_replace(Label::Settled);
+                    if said.replace("final") != Some("final") {
+                        info!(
+                            "the label {LABEL} is not kept: {}/{}: {reason}",
+                            own.namespace, own.name
+                        );
+                    }
+                    if !is_forbidden(error) {
+                        return until_closed(roles).await;
+                    }
+                    // A pause instead of the backoff's.
+                    tokio::select! {
+                        () = another(&mut roles, wanted) => {}
+                        () = sleep(FORBIDDEN) => {}
+                    }
+                    continue;
+                }
                 if let Some(Err(error)) = &failed
                     && is_refused(error)
                     && said.replace("refused") != Some("refused")

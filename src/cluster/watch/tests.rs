@@ -13,7 +13,7 @@ use crate::world::Delta;
 
 /// What the world wants, and what it hears.
 struct World {
-    wanted: watch::Sender<BTreeSet<WatchKey>>,
+    wanted: watch::Sender<Wanted>,
     observations: mpsc::Receiver<Observation>,
     freshness: watch::Receiver<Freshness>,
     shutdown: CancellationToken,
@@ -139,7 +139,8 @@ async fn beside<F: Future<Output = ()>>(
         pod_name: "web-0".into(),
         ..Identity::default()
     };
-    let (wanted, wanted_receiver) = watch::channel(keys.iter().cloned().collect());
+    let (wanted, wanted_receiver) =
+        watch::channel(keys.iter().map(|key| (key.clone(), 1)).collect());
     let (observations_sender, observations) = mpsc::channel(16);
     let (freshness_sender, freshness) = watch::channel(Freshness::default());
     let shutdown = CancellationToken::new();
@@ -567,15 +568,30 @@ async fn a_watch_that_is_not_wanted_any_more_is_closed_and_its_trouble_taken_bac
     script(&[config_map_key()], |server, mut world| async move {
         let watch = server.list_and_watch("configmaps", &[]).await;
         assert_eq!(world.hears().await, "reset ");
-        world.wanted.send_replace(BTreeSet::new());
+        world.wanted.send_replace(Wanted::new());
         watch.gone().await;
         assert_eq!(*world.freshness.borrow(), Freshness::default());
 
-        world.wanted.send_replace([config_map_key()].into());
+        world.wanted.send_replace([(config_map_key(), 2)].into());
         server.list("configmaps").await.refuse(403).await;
         world.hears_trouble("403").await;
-        world.wanted.send_replace(BTreeSet::new());
+        world.wanted.send_replace(Wanted::new());
         assert_eq!(world.hears().await, "well");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_watch_that_was_not_wanted_for_a_moment_that_nobody_saw_lists_anew() {
+    script(&[config_map_key()], |server, mut world| async move {
+        let watch = server.list_and_watch("configmaps", &[]).await;
+        assert_eq!(world.hears().await, "reset ");
+        world.wanted.send_replace([(config_map_key(), 2)].into());
+        watch.gone().await;
+        let _watch = server
+            .list_and_watch("configmaps", &[config_map("1", "1")])
+            .await;
+        assert_eq!(world.hears().await, "reset conf=1");
     })
     .await;
 }

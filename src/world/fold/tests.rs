@@ -1,4 +1,5 @@
 mod objects;
+mod own_pod;
 mod peers;
 
 use super::*;

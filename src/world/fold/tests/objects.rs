@@ -169,3 +169,22 @@ fn hooks_and_templates_overlay_the_package_in_their_order() {
         "ConfigMap shop/h, key run"
     );
 }
+
+/// Whoever starts the watches sees the end of a batch only. What was forgotten within it has to be read again.
+#[test]
+fn what_is_not_wanted_for_a_moment_is_wanted_anew() {
+    let mut fold = complete();
+    let key = WatchKey::ConfigMap { name: "a".into() };
+    let before = fold.watches().clone();
+    fold.apply(pods("u1", json!({})));
+    assert_eq!(fold.watches().get(&key), None);
+    fold.apply(pods("u1", json!({"kubesup.dev/config": "a"})));
+    let after = fold.watches();
+    assert!(after.get(&key) > before.get(&key), "{after:?}");
+    assert_eq!(after.get(&WatchKey::Pod), before.get(&WatchKey::Pod));
+    let problems = fold.view().problems;
+    assert!(
+        problems[0].contains("ConfigMap shop/a has not been read yet"),
+        "{problems:#?}"
+    );
+}
