@@ -14,7 +14,7 @@ use crate::support::{SOON, block_on, wait_for, wait_until};
 
 const ACCOUNT: &str = "demo";
 
-/// The Pod with a ServiceAccount that may read what it names.
+/// The Pod with a `ServiceAccount` that may read what it names.
 fn namespace<'a>(server: &'a ApiServer, config_maps: &[&str], annotations: Value) -> Namespace<'a> {
     let namespace = Namespace::new(server);
     namespace.grant(config_maps);

@@ -46,10 +46,10 @@ impl Redis {
 
     /// The answer; of several values with a space between.
     pub fn ask(&mut self, words: &[&str]) -> Result<String, String> {
-        let mut request = format!("*{}\r\n", words.len());
-        for word in words {
-            request += &format!("${}\r\n{word}\r\n", word.len());
-        }
+        let words = words
+            .iter()
+            .map(|word| format!("${}\r\n{word}\r\n", word.len()));
+        let request = format!("*{}\r\n{}", words.len(), words.collect::<String>());
         let stream = self.stream.get_mut();
         stream
             .write_all(request.as_bytes())

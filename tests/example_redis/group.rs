@@ -299,18 +299,18 @@ impl Group {
     }
 
     /// The other two.
-    pub fn others(&self, number: u8) -> [u8; 2] {
+    pub fn others(number: u8) -> [u8; 2] {
         [(number + 1) % MEMBERS, (number + 2) % MEMBERS]
     }
 
     /// One of the leader's replicas hears nothing any more, as in a network that fails; which one.
-    pub fn cut_off(&self, leader: u8) -> u8 {
-        let [one, _] = self.others(leader);
-        self.cut_off_from_all(one);
+    pub fn cut_off(leader: u8) -> u8 {
+        let [one, _] = Self::others(leader);
+        Self::cut_off_from_all(one);
         one
     }
 
-    pub fn cut_off_from_all(&self, number: u8) {
+    pub fn cut_off_from_all(number: u8) {
         let answer = Redis::once(number, &["REPLICAOF", "127.0.0.1", "1"]);
         assert_eq!(answer.as_deref(), Ok("OK"));
     }
@@ -330,7 +330,7 @@ impl Group {
     }
 
     /// It has all that the leader has.
-    pub fn wait_follows(&self, number: u8, leader: u8) {
+    pub fn wait_follows(number: u8, leader: u8) {
         wait_for("it follows", Duration::from_secs(20), || {
             follows(number, leader)?;
             let offset = |number| {
@@ -357,7 +357,9 @@ impl Group {
                 _ => "down".to_owned(),
             };
             let last: Vec<&str> = log.lines().rev().take(40).collect();
-            text += &format!("\n--- redis-{number}\n");
+            text.push_str("\n--- redis-");
+            text += &number.to_string();
+            text.push('\n');
             for line in last.into_iter().rev() {
                 text += line;
                 text += "\n";

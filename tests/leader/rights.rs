@@ -59,8 +59,8 @@ fn an_idle_follower_writes_nothing_and_lists_nothing_and_a_leader_only_renews() 
     // The length of the quiet.
     std::thread::sleep(quiet);
 
-    let followed = besides_watches(&group, User::Second).split_off(before[0]);
-    assert!(followed.is_empty(), "{followed:?}");
+    let quietly = besides_watches(&group, User::Second).split_off(before[0]);
+    assert!(quietly.is_empty(), "{quietly:?}");
     for request in besides_watches(&group, User::Kubesup).split_off(before[1]) {
         assert_eq!(request, "update leases");
         renewals += 1;
