@@ -4,10 +4,9 @@
 #
 #   tests/node/rollout.sh [TIMES]        run by tests/node/story.sh; alone: make test-node-rollout
 #
-# The clients are in a network namespace on the bridge, as a Pod would be. From the node itself one connection in ten thousand
-# fails with nothing else going on: three ready Pods, no rollout, no change of a rule. The node's connections are masqueraded, and
-# of 30,940 of them 3 left without a translation (ARP for the Service's own address, "no route to host" after 3 s) and others
-# waited for a second SYN; of 57,515 from the bridge none, at the same time. That is not what this test is about.
+# Nobody connects to the Service before its rules are there. Such a SYN leaves the node untranslated and stays in conntrack for two
+# minutes; a later connection that happens to have the same source port takes that entry, goes the same way, and ends with "no
+# route to host" after 3 s, whatever the rules say by then. The clients are in a network namespace on the bridge, as a Pod's are.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$here/../..
@@ -47,6 +46,10 @@ if [ ! -e /run/netns/client ]; then
   ip -n client route add default via 10.244.0.1
 fi
 get() { ip netns exec client curl -sS --fail --max-time 5 -o /dev/null "http://$web/"; }
+programmed() { # for its three endpoints
+  [ "$(iptables-save -t nat | grep -c -- '--comment "default/demo-web:80-8080" .*-j DNAT')" = 3 ] && iptables-save -t nat | grep -q -- "-A KUBE-SERVICES -d $web/32 .*-j KUBE-SVC"
+}
+await "the Service has its rules" 20 programmed
 await "the Service answers" 20 get
 
 touch "$asked/asking"
