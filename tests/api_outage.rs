@@ -125,6 +125,7 @@ fn a_pause_of_thirty_seconds_leaves_the_program_alone_and_an_edit_after_it_arriv
     namespace.config_map("demo-config", json!({"greeting": "hi"}));
     namespace.pod(json!({"kubesup.dev/config": "demo-config"}));
     let package = demo_package();
+    package.write("hooks/reconfigure", RECONFIGURE);
     let kubesup = namespace.kubesup().package(package.path()).start();
     kubesup.wait_ready();
     let pid = kubesup.main_pid();

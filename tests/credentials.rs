@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::api_server::ApiServer;
 use crate::support::kubesup::{Builder, Kubesup};
 use crate::support::namespace::{Namespace, POD, SERVICE};
-use crate::support::package::{Folder, demo_package};
+use crate::support::package::{Folder, RECONFIGURE, demo_package};
 use crate::support::{SOON, block_on, wait_for, wait_until};
 
 const ACCOUNT: &str = "demo";
@@ -81,6 +81,7 @@ fn a_token_file_that_is_replaced_is_read_anew_before_its_first_token_is_missed_f
     let folder = Folder::new();
     folder.write("token", &token(&namespace, "Secret", "old"));
     let package = demo_package();
+    package.write("hooks/reconfigure", RECONFIGURE);
     let kubesup = kubesup(&namespace, &folder).package(package.path()).start();
     kubesup.wait_ready();
     let pid = kubesup.main_pid();
@@ -104,7 +105,7 @@ fn a_token_file_that_is_replaced_is_read_anew_before_its_first_token_is_missed_f
         || kubesup.readyz(),
         |report| report.contains("[+]fresh ok"),
     );
-    assert_eq!(kubesup.main_pid(), pid);
+    assert_eq!(kubesup.main_pid(), pid, "reconfigured, never restarted");
 }
 
 #[test]
