@@ -118,11 +118,11 @@ fn what_a_leader_wrote_alone_does_not_come_back_over_what_the_group_wrote_since(
                 );
             }
             // A snapshot for a replica may be under way: only after it can there be another.
-            wait_until(
-                "its snapshot has them all",
-                || redis.ask(&["SAVE"]),
-                |answer| answer.as_deref() == Ok("OK"),
-            );
+            let save = || match redis.ask(&["SAVE"]) {
+                Ok(answer) if answer == "OK" => Ok(()),
+                answer => Err(answer),
+            };
+            wait_for("its snapshot has them all", FAILOVER, save);
             group.kill(alone);
             group.wait_another_leads(alone, FAILOVER);
             let writer = Writer::start(&group);

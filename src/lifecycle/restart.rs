@@ -149,6 +149,32 @@ mod tests {
         );
     }
 
+    /// The two times of Habitat's documentation of restarts: a service that needs longer than the cooldown to fail keeps the
+    /// first pause for ever, and with a cooldown above that its pauses grow until it has run for so long.
+    #[test]
+    fn a_cooldown_shorter_than_the_time_to_a_failure_keeps_the_first_pause_and_a_longer_one_lets_it_grow()
+     {
+        let (min, max) = (5 * SECOND, 20 * SECOND);
+        let crash = |restarts: &mut Restarts, at: u32, ran: u32, cooldown: u32, seed| {
+            assert!(restarts.failed(at * SECOND, ran * SECOND, cooldown * SECOND, None));
+            restarts.pause(min, max, &mut Jitter::new(seed))
+        };
+        let mut seen_longer = false;
+        for seed in 1..50 {
+            let mut short = Restarts::default();
+            assert_eq!(crash(&mut short, 30, 30, 10, seed), min);
+            assert_eq!(crash(&mut short, 65, 30, 10, seed), min, "reset at 45 s");
+
+            let mut long = Restarts::default();
+            assert_eq!(crash(&mut long, 30, 30, 60, seed), min);
+            let second = crash(&mut long, 65, 30, 60, seed);
+            assert!((min..=3 * min).contains(&second), "{second:?}");
+            seen_longer |= second > 2 * min;
+            assert_eq!(crash(&mut long, 150, 70, 60, seed), min, "reset at 140 s");
+        }
+        assert!(seen_longer);
+    }
+
     #[test]
     fn the_budget_is_spent_by_the_fifth_failure_in_five_minutes_and_not_by_slower_ones() {
         let budget = Some(RestartBudget {
