@@ -165,8 +165,10 @@ fn the_rest_of_a_group_is_killed_though_its_leader_was_reaped_as_one_of_many() {
     with_processes(async |processes| {
         let folder = tempfile::tempdir().expect("a folder");
         let pids = folder.path().join("pids");
+        // The leader ends when the other one has left its group, and not while it is about to.
         let script = format!(
-            "sleep 600 & echo $! > {0}; (setsid sleep 601 & echo $! >> {0})",
+            "sleep 600 & echo $! > {0}; (setsid sh -c 'echo $$ >> {0}; exec sleep 601' &); \
+             until [ \"$(wc -l < {0})\" -eq 2 ]; do sleep 0.01; done",
             pids.display()
         );
         let mut leaver = sh(&script);
