@@ -15,6 +15,7 @@ use crate::support::block_on;
 use crate::support::kubesup::{Builder, Kubesup, signal_process};
 use crate::support::namespace::{Namespace, SERVICE, least};
 use crate::support::package::Folder;
+use crate::support::pair::short_lead;
 
 pub const LEASE: &str = "kubesup.demo.default";
 pub const KILL: i32 = 9;
@@ -41,15 +42,7 @@ impl Times {
 
     fn annotations(self) -> Value {
         match self {
-            Times::Short => json!({
-                "kubesup.dev/topology": "leader",
-                "kubesup.dev/lease-duration": "3s",
-                "kubesup.dev/renew-deadline": "1500ms",
-                "kubesup.dev/renew-period": "500ms",
-                "kubesup.dev/retry-period": "300ms",
-                "kubesup.dev/demotion-timeout": "1s",
-                "kubesup.dev/margin": "200ms",
-            }),
+            Times::Short => short_lead(),
             Times::Defaults => json!({"kubesup.dev/topology": "leader"}),
         }
     }

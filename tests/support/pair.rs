@@ -32,9 +32,9 @@ pub fn pair(more_rules: &[Value], annotations: &Value) -> Namespace<'static> {
     namespace
 }
 
-fn pod(namespace: &Namespace<'_>, number: u8, more: &Value) {
-    let name = format!("demo-{number}");
-    let mut annotations = json!({
+/// The annotations of a member with short times: a lease of 3 s.
+pub fn short_lead() -> Value {
+    json!({
         "kubesup.dev/topology": "leader",
         "kubesup.dev/lease-duration": "3s",
         "kubesup.dev/renew-deadline": "1500ms",
@@ -42,7 +42,12 @@ fn pod(namespace: &Namespace<'_>, number: u8, more: &Value) {
         "kubesup.dev/retry-period": "300ms",
         "kubesup.dev/demotion-timeout": "1s",
         "kubesup.dev/margin": "200ms",
-    });
+    })
+}
+
+fn pod(namespace: &Namespace<'_>, number: u8, more: &Value) {
+    let name = format!("demo-{number}");
+    let mut annotations = short_lead();
     for (key, value) in more.as_object().into_iter().flatten() {
         annotations[key] = value.clone();
     }

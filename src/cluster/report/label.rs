@@ -88,23 +88,19 @@ pub(super) async fn run(
                     if !is_forbidden(error) {
                         return until_closed(roles).await;
                     }
-                    // A pause instead of the backoff's.
-                    tokio::select! {
-                        () = another(&mut roles, wanted) => {}
-                        () = sleep(FORBIDDEN) => {}
+                    FORBIDDEN
+                } else {
+                    if let Some(Err(error)) = &failed
+                        && is_refused(error)
+                        && said.replace("refused") != Some("refused")
+                    {
+                        warn!(
+                            "the API server refuses the label {LABEL}; it is tried again, and more is at debug: {error}"
+                        );
                     }
-                    continue;
+                    debug!(error = ?failed, "the label {LABEL} cannot be written yet");
+                    backoff.next(EVEN, None)
                 }
-                if let Some(Err(error)) = &failed
-                    && is_refused(error)
-                    && said.replace("refused") != Some("refused")
-                {
-                    warn!(
-                        "the API server refuses the label {LABEL}; it is tried again, and more is at debug: {error}"
-                    );
-                }
-                debug!(error = ?failed, "the label {LABEL} cannot be written yet");
-                backoff.next(EVEN, None)
             }
         };
         tokio::select! {
