@@ -125,7 +125,7 @@ const PURE: &[&str] = &[
 /// … but for the files that read.
 const READERS: &[&str] = &[
     "config/load.rs",
-    "package/directory.rs",
+    "package/directory/entry.rs",
     "package/directory/metafiles.rs",
 ];
 
