@@ -8,8 +8,8 @@ use super::*;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Runs a test on a runtime of its own, with a loop that reaps.
-fn with_processes<F: AsyncFnOnce(Processes)>(test: F) {
+/// Runs a test on a runtime of its own.
+fn alone<F: Future>(test: F) {
     let _alone = ONE_AT_A_TIME
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -20,6 +20,13 @@ fn with_processes<F: AsyncFnOnce(Processes)>(test: F) {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
+        test.await;
+    });
+}
+
+/// The same, with a loop that reaps.
+fn with_processes<F: AsyncFnOnce(Processes)>(test: F) {
+    alone(async {
         let mut signals = Signals::open().expect("signals");
         let processes = Processes::new();
         let reaping = processes.clone();
@@ -200,15 +207,7 @@ fn is_zombie(pid: i32) -> bool {
 /// As in a storm, when CHLD waits.
 #[test]
 fn the_end_of_a_main_process_is_seen_though_nobody_looks_at_chld() {
-    let _alone = ONE_AT_A_TIME
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    prepare().expect("prepared");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
+    alone(async {
         let processes = Processes::new();
         let mut main = sh("sleep 0.1; echo last; exit 5");
         main.kill_group_on_exit = KillGroup::OnExit;
