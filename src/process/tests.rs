@@ -204,17 +204,26 @@ fn is_zombie(pid: i32) -> bool {
         .is_some_and(|(_, rest)| rest.starts_with(" Z"))
 }
 
-/// As in a storm, when CHLD waits.
+/// As in a storm, when CHLD waits. A hook is such a child too, and so is a main process that was told to stop.
 #[test]
-fn the_end_of_a_main_process_is_seen_though_nobody_looks_at_chld() {
+fn the_end_of_a_child_is_seen_though_nobody_looks_at_chld() {
     alone(async {
         let processes = Processes::new();
-        let mut main = sh("sleep 0.1; echo last; exit 5");
-        main.kill_group_on_exit = KillGroup::OnExit;
-        let child = processes.spawn(&main).expect("a child");
-        let exit = tokio::time::timeout(Duration::from_secs(20), child.finished()).await;
-        let exit = exit.expect("in time");
-        assert_eq!((exit.code(), exit.stdout_tail), (5, b"last\n".to_vec()));
+        for (group, spared) in [
+            (KillGroup::OnExit, false),
+            (KillGroup::OnExit, true),
+            (KillGroup::Never, false),
+        ] {
+            let mut command = sh("sleep 0.1; echo last; exit 5");
+            command.kill_group_on_exit = group;
+            let child = processes.spawn(&command).expect("a child");
+            if spared {
+                processes.spare_group(child.pid);
+            }
+            let exit = tokio::time::timeout(Duration::from_secs(20), child.finished()).await;
+            let exit = exit.expect("in time");
+            assert_eq!((exit.code(), exit.stdout_tail), (5, b"last\n".to_vec()));
+        }
     });
 }
 
