@@ -43,21 +43,42 @@ fn a_check_of_the_settings_needs_no_hook_and_begins_after_its_delay() {
     assert_eq!(life.machine.status().health, Health::Ok);
 }
 
+/// Lets every check end so, until one of them asks for something; when that is, and for what.
+fn ending_all(life: &mut Life, code: i32) -> (Duration, Vec<String>) {
+    loop {
+        let words = life.ended(Job::HealthCheck, code);
+        if !words.is_empty() {
+            return (life.now, words);
+        }
+        assert_eq!(life.next(), ["start health-check"]);
+    }
+}
+
 #[test]
 fn failures_in_a_row_restart_the_program_and_count_as_its_failure() {
     let mut life = Life::new(checked(OnHealthFailure::Restart));
     life.rendered(&[RUN]);
-    for _ in 0..2 {
-        assert_eq!(life.ended(Job::HealthCheck, 2), [""; 0]);
-        assert_eq!(life.next(), ["start health-check"]);
-    }
-    assert_eq!(life.ended(Job::HealthCheck, 2), ["signal run 15"]);
+    let third = (60 * S, vec!["signal run 15".to_owned()]);
+    assert_eq!(ending_all(&mut life, 2), third);
     assert_eq!(life.ended(Job::Main, 143), [""; 0]);
     let status = life.machine.status();
     assert_eq!((status.phase, status.restart_count), (Phase::BackingOff, 1));
     assert_eq!(life.next(), ["start run", "start health-check"]);
+    let again = life.now;
+    assert_eq!(ending_all(&mut life, 2).0, again + 60 * S, "it counts anew");
+}
+
+/// Between the checks that count there are looks, so that it is ready as soon as it can be.
+#[test]
+fn a_program_that_is_well_a_moment_after_its_first_check_is_seen_to_be_so_within_a_second() {
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN, ("hooks/health-check", "")]);
     life.ended(Job::HealthCheck, 2);
-    assert_eq!(life.next(), ["start health-check"], "it counts anew");
+    assert_eq!(life.machine.status().health, Health::Critical);
+    assert_eq!(life.next(), ["start health-check"]);
+    life.ended(Job::HealthCheck, 0);
+    assert_eq!(life.machine.status().health, Health::Ok);
+    assert_eq!(life.now, S);
 }
 
 #[test]
