@@ -75,23 +75,11 @@ fn signals_that_mean_nothing_to_kubesup_reach_the_program() {
         .manifests(package.path())
         .flag("--name", "demo")
         .start();
-    wait_until(
-        "the program is up",
-        || kubesup.output(),
-        |output| output == "up\n",
-    );
+    kubesup.wait_printed("up\n");
     kubesup.signal(10);
-    wait_until(
-        "USR1 has come",
-        || kubesup.output(),
-        |output| output == "up\nusr1\n",
-    );
+    kubesup.wait_printed("up\nusr1\n");
     kubesup.signal(28);
-    wait_until(
-        "WINCH has come",
-        || kubesup.output(),
-        |output| output == "up\nusr1\nwinch\n",
-    );
+    kubesup.wait_printed("up\nusr1\nwinch\n");
 }
 
 #[test]
@@ -106,11 +94,7 @@ fn the_programs_descriptors_are_the_three_and_no_more() {
         .flag("--name", "demo")
         .start();
     // The fourth is the directory that is listed. (A shell that counts its own has those of its pipes for a moment.)
-    wait_until(
-        "the descriptors",
-        || kubesup.output(),
-        |output| output == "0\n1\n2\n3\n",
-    );
+    kubesup.wait_printed("0\n1\n2\n3\n");
 }
 
 /// Everything there is to wait for wakes it: nothing else does, but a look for `user.toml` after 2, 6, 14 … seconds.

@@ -97,21 +97,106 @@ impl Lead {
 mod tests {
     use std::collections::BTreeMap;
 
+    use std::time::Duration;
+
     use tokio::sync::watch;
 
     use super::*;
-    use crate::lifecycle::election::Outlook;
+    use crate::config::{Key, OnLost};
+    use crate::lifecycle::election::{Outlook, Stand};
     use crate::supervisor::lead::Election;
+    use crate::supervisor::tests::settings;
     use crate::world::OwnPod;
 
+    const ME: &str = "db-0/db/u-0/now";
+
+    /// The own member does not stand.
     fn lead() -> Lead {
+        lead_with(Outlook::default())
+    }
+
+    fn lead_with(outlook: Outlook) -> Lead {
         let (stands, candidates) = (watch::Sender::default(), watch::Sender::default());
         Lead::new(Election {
             stands,
             candidates,
-            outlook: watch::channel(Outlook::default()).1,
+            outlook: watch::channel(outlook).1,
             role: watch::Sender::default(),
         })
+    }
+
+    /// The own member stands, and this one holds the Lease in term 3.
+    fn standing(holder: &str, order: Order) -> Lead {
+        let mut lead = lead_with(Outlook {
+            order,
+            holder: Some((holder.into(), 3)),
+            fence: Some("f".into()),
+            ..Outlook::default()
+        });
+        lead.stands = Some(Stand {
+            me: Identity::parse(ME).expect("an identity"),
+            lease: "kubesup.db.default".into(),
+            times: settings(&[(Key::Topology, "leader")]).lease,
+            on_lost: OnLost::Demote,
+            labelled: true,
+        });
+        lead
+    }
+
+    fn ordered() -> Order {
+        Order::Lead {
+            term: 3,
+            fence: "own".into(),
+            until: Duration::MAX,
+        }
+    }
+
+    fn role(lead: &Lead, taken_over: Option<&world::Leader>) -> Option<Role> {
+        lead.label(taken_over);
+        *lead.channels.role.borrow()
+    }
+
+    #[test]
+    fn the_own_member_leads_by_an_order_alone_and_not_while_it_gives_the_lead_up_or_has_done_so() {
+        let follows = standing(ME, Order::Follow);
+        assert_eq!(follows.election().leader, None);
+        let mut leads = standing(ME, ordered());
+        let leader = leads.election().leader.expect("a leader");
+        assert!(leader.is_me);
+        assert_eq!((leader.term, leader.fence.as_str()), (3, "own"));
+        leads.ending = Some(3);
+        assert_eq!(leads.election().leader, None);
+        leads.ended();
+        assert_eq!(leads.election().leader, None);
+    }
+
+    #[test]
+    fn another_leads_when_the_lease_names_it() {
+        let leader = standing("db-1/db/u-1/x", Order::Follow).election().leader;
+        let leader = leader.expect("a leader");
+        assert!(!leader.is_me);
+        assert_eq!((leader.term, leader.fence.as_str()), (3, "f"));
+        assert_eq!(standing("somebody", Order::Follow).election().leader, None);
+    }
+
+    #[test]
+    fn the_label_says_leader_once_the_program_has_taken_the_lead_over_and_until_it_gives_it_up() {
+        let mut lead = standing(ME, ordered());
+        let leader = lead.election().leader.expect("a leader");
+        assert_eq!(role(&lead, None), Some(Role::Follower));
+        assert_eq!(role(&lead, Some(&leader)), Some(Role::Leader));
+        lead.ending = Some(3);
+        assert_eq!(role(&lead, Some(&leader)), Some(Role::Follower));
+    }
+
+    #[test]
+    fn who_leaves_is_labelled_a_follower_and_the_pod_of_another_is_not_labelled() {
+        let mut lead = standing(ME, ordered());
+        let leader = lead.election().leader;
+        lead.leaving = Some(Leaving::Stopping);
+        assert_eq!(role(&lead, leader.as_ref()), Some(Role::Follower));
+        lead.leaving = Some(Leaving::Gone);
+        assert_eq!(role(&lead, leader.as_ref()), None);
     }
 
     #[test]
