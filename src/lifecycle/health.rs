@@ -219,7 +219,7 @@ mod tests {
         let mut checks = HealthChecks::begin(Duration::ZERO);
         let mut after = |now, result, interval| {
             checks.schedule(now, quick(result), interval, &mut jitter);
-            checks.next.expect("a next one") - now
+            checks.next.expect("a next one").saturating_sub(now)
         };
         assert!(after(Duration::ZERO, Health::Ok, interval) < interval);
         assert_eq!(after(interval, Health::Ok, interval), interval);
