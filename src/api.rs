@@ -39,6 +39,7 @@ use crate::snapshot::Snapshot;
 use access::Access;
 use answers::{Answers, Sources};
 use status::Watches;
+use telemetry::Counted;
 use tls::Tls;
 
 /// What is served, and to whom.
@@ -80,7 +81,7 @@ pub struct BindError {
 }
 
 impl Gateway {
-    fn into_parts(self) -> (axum::Router, Option<Tls>) {
+    fn into_parts(self) -> (Counted, Option<Tls>) {
         let answers = Answers::new(Sources {
             snapshots: self.snapshots,
             history: self.history,
@@ -166,7 +167,7 @@ async fn connection(
     http: &http1::Builder,
     stream: TcpStream,
     acceptor: Option<TlsAcceptor>,
-    service: TowerToHyperService<axum::Router>,
+    service: TowerToHyperService<Counted>,
 ) {
     let Some(acceptor) = acceptor else {
         let _ = http.serve_connection(TokioIo::new(stream), service).await;

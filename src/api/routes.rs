@@ -15,11 +15,12 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 use super::access::{self, Access};
 use super::answers::{Answers, Document};
 use super::reply::{self, Answer, HTML, JSON, TEXT};
-use super::{health, page, readiness, telemetry};
+use super::telemetry::{self, Counted};
+use super::{health, page, readiness};
 
 type Shared = State<Arc<Answers>>;
 
-/// The routes, as the label of metrics has them.
+/// The routes, as the label of metrics has them. Of two that a path matches the first is its own.
 pub(super) const ROUTES: [&str; 16] = [
     "/",
     "/livez",
@@ -39,7 +40,7 @@ pub(super) const ROUTES: [&str; 16] = [
     "/v1/watch",
 ];
 
-pub(super) fn router(answers: Arc<Answers>, access: Option<Access>) -> Router {
+pub(super) fn router(answers: Arc<Answers>, access: Option<Access>) -> Counted {
     let mut router = Router::new()
         .route("/", resource(root))
         .route("/census", resource(census))
@@ -71,7 +72,7 @@ pub(super) fn router(answers: Arc<Answers>, access: Option<Access>) -> Router {
         router = router.layer(gate);
     }
     // Outermost: what is refused is counted too.
-    router.layer(middleware::from_fn_with_state(metrics, telemetry::measure))
+    Counted { router, metrics }
 }
 
 /// One of Habitat's resources: 405 without a body for all but GET, HEAD included.

@@ -19,6 +19,7 @@ use tower::ServiceExt as _;
 
 use super::access::Access;
 use super::status::{WatchAge, Watches};
+use super::telemetry::Counted;
 use super::{Gateway, Redaction};
 use crate::history::History;
 use crate::metrics::Metrics;
@@ -26,7 +27,7 @@ use crate::snapshot::Snapshot;
 
 /// A router over one snapshot.
 struct Asked {
-    router: axum::Router,
+    router: Counted,
     snapshots: watch::Sender<Snapshot>,
     history: watch::Sender<Arc<History>>,
 }
