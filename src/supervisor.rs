@@ -5,6 +5,7 @@ mod accept;
 mod jobs;
 mod lead;
 mod local;
+mod policy;
 mod probe;
 mod record;
 mod suitability;
@@ -21,15 +22,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::config::Settings;
 use crate::config::supervision::Rewritten;
-use crate::config::{Settings, resolve};
 use crate::lifecycle::election::Leaving;
 use crate::lifecycle::settle::Settle;
 use crate::lifecycle::status::Phase;
 use crate::lifecycle::suitability::SuitabilityHook;
-use crate::lifecycle::{
-    CheckKind, Command, Drain, Drained, Event, Job, Lifecycle, Notice, Now, Policy,
-};
+use crate::lifecycle::{Command, Drained, Event, Job, Lifecycle, Notice, Now};
 use crate::package::Package;
 use crate::process::{Processes, Signal, Signals};
 use crate::snapshot::{Paths, Snapshot};
@@ -40,6 +39,7 @@ pub use lead::Election;
 use lead::{Duty, Lead};
 use local::Local;
 pub use local::lay_once;
+use policy::{policy, stop_signals};
 use record::Recorder;
 pub use record::Reports;
 
@@ -745,70 +745,6 @@ fn tell(notice: &Notice) {
         | Notice::HookFailed { .. }
         | Notice::BudgetSpent { .. } => warn!("{notice}"),
         _ => info!("{notice}"),
-    }
-}
-
-/// Signals that mean stop besides TERM, INT and QUIT: the setting's and the image's.
-fn stop_signals(settings: &Settings, pod: &crate::world::OwnPod) -> Vec<i32> {
-    let image = pod
-        .container
-        .stop_signal
-        .as_deref()
-        .and_then(resolve::parse_signal);
-    settings.stop_signal.into_iter().chain(image).collect()
-}
-
-/// What settings, own Pod and package say about the life cycle.
-fn policy(
-    settings: &Settings,
-    pod: Option<&crate::world::OwnPod>,
-    package: Option<&Package>,
-) -> Policy {
-    let grace = pod.map_or(crate::world::DEFAULT_GRACE_SECONDS, |pod| pod.grace_seconds);
-    let facts = package.map(|package| &package.facts);
-    Policy {
-        on_exit: settings.on_exit,
-        min_backoff: settings.service_min_backoff_period,
-        max_backoff: settings.service_max_backoff_period,
-        cooldown: settings.service_restart_cooldown_period,
-        budget: settings.restart_budget,
-        health_interval: settings.health_check_interval,
-        health_timeout: settings.health_check_timeout,
-        reconfigure_timeout: settings.reconfigure_timeout,
-        file_updated_timeout: settings.file_updated_timeout,
-        post_stop_timeout: settings.post_stop_timeout,
-        shutdown_timeout: settings.shutdown_timeout.or_else(|| {
-            facts
-                .and_then(|facts| facts.shutdown_timeout)
-                .map(Duration::from_secs)
-        }),
-        grace: Duration::from_secs(u64::try_from(grace).unwrap_or_default()),
-        stop_signal: facts
-            .and_then(|facts| facts.shutdown_signal.as_deref())
-            .and_then(resolve::parse_signal),
-        rewrite: settings.rewrite_signal.clone(),
-        post_run_timeout: settings.post_run_timeout,
-        init_timeout: settings.init_timeout,
-        check: if settings.health_check.is_some() {
-            CheckKind::Setting
-        } else {
-            CheckKind::Hook
-        },
-        health_threshold: settings.health_check_threshold,
-        health_start_delay: settings.health_check_start_delay,
-        on_health_failure: settings.on_health_failure,
-        drain: Some(Drain {
-            linger: settings.drain_linger,
-            max: settings.drain_max,
-        }),
-        // Members of a group have different UIDs, so that they do not all pick the same moment.
-        seed: pod.map_or(1, |pod| {
-            pod.uid
-                .bytes()
-                .fold(u64::from(std::process::id()), |seed, byte| {
-                    seed.rotate_left(7) ^ u64::from(byte)
-                })
-        }),
     }
 }
 

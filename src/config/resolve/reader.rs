@@ -146,7 +146,7 @@ pub(super) fn is_object_name(name: &str) -> bool {
         && name.bytes().last().is_some_and(alphanumeric)
 }
 
-/// `TERM`, `SIGTERM` or `15`.
+/// `TERM`, `SIGTERM`, `15`, or `SIGRTMIN+3` as an image of systemd has it.
 pub fn parse_signal(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse::<i32>() {
         return (1..=64).contains(&number).then_some(number);
@@ -157,5 +157,20 @@ pub fn parse_signal(text: &str) -> Option<i32> {
     } else {
         format!("SIG{upper}")
     };
-    Signal::from_str(&name).ok().map(|signal| signal as i32)
+    let real_time = |first: &str| {
+        name.strip_prefix(first).map(|offset| match offset {
+            "" => Some(0),
+            offset => offset.parse::<i32>().ok(),
+        })
+    };
+    let number = match (real_time("SIGRTMIN"), real_time("SIGRTMAX")) {
+        (Some(offset), _) => RTMIN.checked_add(offset?)?,
+        (_, Some(offset)) => RTMAX.checked_add(offset?)?,
+        _ => return Signal::from_str(&name).ok().map(|signal| signal as i32),
+    };
+    (RTMIN..=RTMAX).contains(&number).then_some(number)
 }
+
+/// The first real-time signal, as container runtimes count them; the C library keeps two for itself.
+const RTMIN: i32 = 34;
+const RTMAX: i32 = 64;
