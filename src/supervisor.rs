@@ -110,7 +110,7 @@ struct Supervisor {
     local: Local,
     jobs: Jobs,
     recorder: Recorder,
-    deleted: bool,
+    departing: Option<Departing>,
     exit_code: Option<i32>,
     drains: Option<mpsc::Sender<DrainRequest>>,
     /// The answer that a drain waits for.
@@ -163,7 +163,7 @@ impl Supervisor {
             local: Local::new(variables),
             jobs: Jobs::new(processes, environment),
             recorder: Recorder::new(reports),
-            deleted: false,
+            departing: None,
             exit_code: None,
             drains,
             draining: None,
@@ -281,16 +281,17 @@ impl Supervisor {
     fn on_view(&mut self) {
         let view = self.views.borrow_and_update().clone();
         self.settle.changed(self.now().mono);
-        if let Some(departing) = view.departing
-            && !self.deleted
-        {
-            self.deleted = true;
-            let grace = match departing {
-                Departing::Deleted { grace_seconds } => {
-                    Duration::from_secs(u64::try_from(grace_seconds).unwrap_or_default())
-                }
-                Departing::Gone => self.lifecycle.grace(),
-            };
+        if let Some(departing) = view.departing {
+            self.on_departing(departing);
+        }
+    }
+
+    /// A Pod may be deleted again, with less grace, and it may be gone at last.
+    fn on_departing(&mut self, departing: Departing) {
+        if self.departing == Some(departing) {
+            return;
+        }
+        if self.departing.is_none() {
             info!(
                 ?departing,
                 "the own Pod is being deleted; nothing is restarted any more"
@@ -300,8 +301,18 @@ impl Supervisor {
                 Departing::Gone => Leaving::Gone,
             });
             self.end_suitability();
-            self.feed(Event::Deleted { grace });
+        } else if departing == Departing::Gone {
+            info!("the own Pod is gone");
+            self.lead.leaving = Some(Leaving::Gone);
         }
+        self.departing = Some(departing);
+        let grace = match departing {
+            Departing::Deleted { grace_seconds } => {
+                Duration::from_secs(u64::try_from(grace_seconds).unwrap_or_default())
+            }
+            Departing::Gone => self.lifecycle.grace(),
+        };
+        self.feed(Event::Deleted { grace });
     }
 
     fn on_signal(&mut self, signal: Signal) -> Heard {

@@ -407,6 +407,59 @@ fn the_grace_period_counts_from_the_deletion_when_that_was_seen_first() {
 }
 
 #[test]
+fn a_deletion_that_is_seen_after_the_signal_brings_its_grace_to_what_is_under_way() {
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN]);
+    life.stop();
+    life.now += S;
+    life.feed(Event::Deleted { grace: 5 * S });
+    assert_eq!(life.next(), ["kill run"]);
+    assert_eq!(life.now, 4 * S + S / 2, "counted from the signal");
+
+    let mut hook = Life::new(policy());
+    hook.rendered(&[RUN, ("hooks/post-stop", "")]);
+    hook.stop();
+    hook.ended(Job::Main, 143);
+    hook.feed(Event::Deleted { grace: 5 * S });
+    assert_eq!(hook.next(), ["kill post-stop"]);
+    assert_eq!(hook.now, 4 * S + S / 2);
+
+    let mut drain = Life::new(draining());
+    drain.rendered(&[RUN]);
+    assert_eq!(drain.stop(), ["drain"]);
+    drain.feed(Event::Deleted { grace: 5 * S });
+    assert_eq!(drain.next(), ["end drain", "signal run 15"]);
+    assert_eq!(drain.now, 2 * S + S / 4);
+    assert_eq!(drain.next(), ["kill run"]);
+    assert_eq!(drain.now, 4 * S + S / 2);
+
+    let mut rest = Life::new(policy());
+    rest.leaves_something = true;
+    rest.rendered(&[RUN]);
+    rest.stop();
+    rest.ended(Job::Main, 143);
+    rest.feed(Event::Deleted { grace: 5 * S });
+    assert_eq!(rest.next(), ["kill rest"]);
+    assert_eq!(rest.now, 4 * S + S / 2);
+}
+
+#[test]
+fn a_second_deletion_shortens_the_grace_and_never_lengthens_it() {
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN]);
+    life.feed(Event::Deleted { grace: 30 * S });
+    life.now += 4 * S;
+    life.feed(Event::Deleted { grace: 10 * S });
+    life.feed(Event::Deleted { grace: 60 * S });
+    life.stop();
+    assert_eq!(life.machine.next_deadline(), Some(9 * S + S / 2));
+    // The kubelet leaves two seconds, however late it is.
+    life.now += S;
+    life.feed(Event::Deleted { grace: S });
+    assert_eq!(life.machine.next_deadline(), Some(6 * S + S / 2));
+}
+
+#[test]
 fn the_grace_period_of_a_stop_that_was_held_counts_from_its_signal() {
     let mut life = Life::new(policy());
     life.rendered(&[RUN]);
@@ -994,7 +1047,7 @@ enum Move {
     End(Job, i32),
     Wait(u64),
     ChangeFiles,
-    Delete,
+    Delete(u32),
 }
 
 fn a_move() -> impl Strategy<Value = Move> {
@@ -1013,7 +1066,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         6 => (job, 0..4i32).prop_map(|(job, code)| Move::End(job, code)),
         4 => (0..40_000u64).prop_map(Move::Wait),
         2 => Just(Move::ChangeFiles),
-        1 => Just(Move::Delete),
+        1 => prop_oneof![Just(30), Just(5), Just(0)].prop_map(Move::Delete),
         1 => any::<bool>().prop_map(Move::Drained),
         2 => Just(Move::Swept),
         1 => prop_oneof![Just(15), Just(2)].prop_map(Move::Stop),
@@ -1175,9 +1228,9 @@ proptest! {
                     life.feed(Event::Tick)
                 }
                 Move::ChangeFiles => life.feed(Event::FilesUpdated),
-                Move::Delete => {
+                Move::Delete(grace) => {
                     witness.hurry += 2;
-                    life.feed(Event::Deleted { grace: 30 * S })
+                    life.feed(Event::Deleted { grace: grace * S })
                 }
                 Move::Drained(gone) => life.feed(Event::Drained(if gone { Drained::Gone } else { Drained::InNoService })),
                 Move::Swept => life.feed(Event::Swept),
