@@ -9,6 +9,7 @@ pub mod config_map;
 pub mod fold;
 pub mod members;
 pub mod pod;
+mod quantity;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

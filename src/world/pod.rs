@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::Serialize;
 
-use super::Identity;
+use super::{Identity, quantity};
 use crate::config::keys::{self, ANNOTATION_PREFIX, Key, Reach};
 use crate::config::{Layer, Origin};
 
@@ -195,50 +195,15 @@ fn resources(container: &ApiContainer, status: Option<&ContainerStatus>) -> Reso
     let read = |map: Option<&BTreeMap<String, Quantity>>| Quantities {
         cpu_millis: map
             .and_then(|map| map.get("cpu"))
-            .and_then(|quantity| parse_quantity(&quantity.0, 1000)),
+            .and_then(|quantity| quantity::whole(&quantity.0, 1000)),
         memory_bytes: map
             .and_then(|map| map.get("memory"))
-            .and_then(|quantity| parse_quantity(&quantity.0, 1)),
+            .and_then(|quantity| quantity::whole(&quantity.0, 1)),
     };
     Resources {
         limits: read(effective.and_then(|resources| resources.limits.as_ref())),
         requests: read(effective.and_then(|resources| resources.requests.as_ref())),
     }
-}
-
-/// A Kubernetes quantity times `scale`, rounded up as Kubernetes does: `500m` × 1000 = 500, `100Mi` = 104857600.
-fn parse_quantity(text: &str, scale: u64) -> Option<u64> {
-    const SUFFIXES: [(&str, f64); 14] = [
-        ("Ki", 1024.0),
-        ("Mi", 1_048_576.0),
-        ("Gi", 1_073_741_824.0),
-        ("Ti", 1_099_511_627_776.0),
-        ("Pi", 1_125_899_906_842_624.0),
-        ("n", 1e-9),
-        ("u", 1e-6),
-        ("m", 1e-3),
-        ("k", 1e3),
-        ("M", 1e6),
-        ("G", 1e9),
-        ("T", 1e12),
-        ("P", 1e15),
-        ("", 1.0),
-    ];
-    let (number, factor) = SUFFIXES
-        .iter()
-        .find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, factor)))?;
-    let number: f64 = number
-        .parse()
-        .ok()
-        .filter(|number: &f64| number.is_finite() && *number >= 0.0)?;
-    #[expect(clippy::cast_precision_loss, reason = "the scale is 1 or 1000")]
-    let value = (number * factor * scale as f64).ceil();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked to be in range"
-    )]
-    (value < 9e18).then_some(value as u64)
 }
 
 /// The settings that the own Pod makes: its annotations, and what follows from labels, owner and subdomain.
@@ -417,21 +382,6 @@ mod tests {
         assert_eq!(own(None).map(|own| own.name), Ok("demo".to_owned()));
         let error = own(Some("proxy")).expect_err("there is none");
         assert!(error.contains("which has demo, setup"), "{error}");
-    }
-
-    #[test]
-    fn quantities_are_read_as_kubernetes_writes_them() {
-        for (text, scale, value) in [
-            ("500m", 1000, Some(500)),
-            ("1.5", 1000, Some(1500)),
-            ("1Gi", 1, Some(1 << 30)),
-            ("1e3", 1, Some(1000)),
-            ("2G", 1, Some(2_000_000_000)),
-            ("-1", 1, None),
-            ("x", 1, None),
-        ] {
-            assert_eq!(parse_quantity(text, scale), value, "{text}");
-        }
     }
 
     #[test]
