@@ -55,7 +55,6 @@ struct Present {
     own: OwnPod,
     layer: Layer,
     warnings: Vec<String>,
-    deleted: bool,
     role: Option<String>,
 }
 
@@ -208,13 +207,11 @@ impl Fold {
         self.pod = match OwnPod::from_api(pod, &self.identity) {
             Ok(own) => {
                 let (layer, warnings) = pod::layer(pod, &own, &self.layers.below_pod);
-                let deleted = pod.metadata.deletion_timestamp.is_some();
                 let labels = pod.metadata.labels.as_ref();
                 PodState::Present(Box::new(Present {
                     own,
                     layer,
                     warnings,
-                    deleted,
                     role: labels.and_then(|labels| labels.get(pod::ROLE).cloned()),
                 }))
             }
@@ -300,7 +297,7 @@ impl Fold {
 
     fn departing(&self) -> Option<Departing> {
         match &self.pod {
-            PodState::Present(present) if present.deleted => Some(Departing::Deleted {
+            PodState::Present(present) if present.own.departing => Some(Departing::Deleted {
                 grace_seconds: present.own.grace_seconds,
             }),
             PodState::Absent if self.identity.pod_uid.is_some() => Some(Departing::Gone),

@@ -36,6 +36,8 @@ pub struct OwnPod {
     pub annotations: BTreeMap<String, String>,
     /// `deletionGracePeriodSeconds`, else `terminationGracePeriodSeconds`, else 30.
     pub grace_seconds: i64,
+    /// It has a `deletionTimestamp`: the member is departing.
+    pub departing: bool,
     /// The container that kubesup runs in.
     pub container: Container,
 }
@@ -121,6 +123,7 @@ impl OwnPod {
                 .deletion_grace_period_seconds
                 .or_else(|| spec.and_then(|spec| spec.termination_grace_period_seconds))
                 .unwrap_or(DEFAULT_GRACE_SECONDS),
+            departing: pod.metadata.deletion_timestamp.is_some(),
             container: container(pod, identity)?,
             name,
         })
