@@ -345,6 +345,8 @@ pub struct View {
     pub world: Option<Arc<World>>,
     /// The settings that follow from the own Pod; `None` until it has been seen.
     pub settings: Option<Arc<Settings>>,
+    /// The same as it was when the world was complete first; `None` until then. But for what is live, these are in force.
+    pub start: Option<Arc<Settings>>,
     /// What is missing or broken, one line each, as for `/readyz?verbose`.
     pub problems: Vec<String>,
     /// The same for watches that cannot be kept up though everything was seen once: the view may be old.

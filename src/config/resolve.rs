@@ -183,6 +183,7 @@ fn read(from: &mut Reader<'_>) -> Settings {
             )
             .unwrap_or_default(),
         strict: from.yes(Key::Strict),
+        written: from.written(),
     };
     for problem in settings.lease.problems() {
         from.problem(Key::LeaseDuration, problem);

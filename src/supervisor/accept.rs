@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::{Base, paths};
-use crate::config::{BindingMode, Key, Settings};
+use crate::config::{BindingMode, Settings};
 use crate::files::{Owner, ServiceFiles};
 use crate::lifecycle::{Event, Files};
 use crate::package::{Facts, binds, service_files};
@@ -170,7 +170,7 @@ impl Accepted {
 
     /// Takes the settings of this start from the first complete view. Whether it has just done so.
     pub(super) fn pin(&mut self, view: &View) -> bool {
-        let (false, Some(_), Some(settings)) = (self.pinned, &view.world, &view.settings) else {
+        let (false, Some(settings)) = (self.pinned, &view.start) else {
             return false;
         };
         self.settings = Arc::clone(settings);
@@ -380,31 +380,7 @@ impl Accepted {
         let (true, Some(settings)) = (self.pinned, &view.settings) else {
             return Vec::new();
         };
-        if **settings == *self.settings {
-            return Vec::new();
-        }
-        let live = [
-            Key::Config,
-            Key::Secrets,
-            Key::Hooks,
-            Key::Templates,
-            Key::Files,
-        ];
-        let shown = |settings: &Settings| -> BTreeMap<&str, String> {
-            settings
-                .shown()
-                .into_iter()
-                .filter(|(key, _)| !live.contains(key))
-                .map(|(key, text)| (key.name(), text))
-                .collect()
-        };
-        let (old, new) = (shown(&self.settings), shown(settings));
-        let differs = new.iter().filter(|(key, text)| old.get(*key) != Some(text));
-        differs
-            .map(|(key, text)| {
-                format!("{key} is {text} in the own Pod now; it is read at the next start")
-            })
-            .collect()
+        self.settings.pending(settings)
     }
 }
 

@@ -34,7 +34,12 @@ pub struct Fold {
     begun: u64,
     /// The newest complete world; shared, so that an unchanged one is the same `Arc`.
     world: Option<Arc<World>>,
+    /// What the own Pod makes of the settings now.
     settings: Option<Arc<Settings>>,
+    /// What it made of them when the first world was complete: what is not live stays as it was then.
+    start: Option<Arc<Settings>>,
+    /// What is followed: the settings of the start, with what is live as it is now.
+    in_force: Option<Arc<Settings>>,
 }
 
 /// What is known of the own Pod.
@@ -75,6 +80,8 @@ impl Fold {
             begun: 0,
             world: None,
             settings: None,
+            start: None,
+            in_force: None,
         };
         fold.forget_what_is_not_wanted();
         fold
@@ -117,7 +124,7 @@ impl Fold {
     /// The watches that are needed now. The own Pod says which others.
     pub fn wanted(&self) -> BTreeSet<WatchKey> {
         let mut wanted = BTreeSet::from([WatchKey::Pod]);
-        if let Some(settings) = &self.settings {
+        if let Some(settings) = &self.in_force {
             wanted.extend(
                 settings
                     .service
@@ -147,10 +154,12 @@ impl Fold {
             && self.world.as_deref() != Some(&world)
         {
             self.world = Some(Arc::new(world));
+            self.start = self.start.take().or_else(|| self.settings.clone());
         }
         View {
             world: self.world.clone(),
             settings: self.settings.clone(),
+            start: self.start.clone(),
             problems,
             troubles: self.troubles.clone(),
             warnings: match &self.pod {
@@ -184,7 +193,12 @@ impl Fold {
                 settings.version.clone_from(version);
             }
             if self.settings.as_deref() != Some(&settings) {
-                self.settings = Some(Arc::new(settings));
+                let settings = Arc::new(settings);
+                self.in_force = Some(match &self.start {
+                    Some(start) => Arc::new(start.with_live(&settings)),
+                    None => Arc::clone(&settings),
+                });
+                self.settings = Some(settings);
             }
         }
     }
@@ -280,7 +294,7 @@ impl Fold {
         self.bound.retain(&wanted);
         // The election watches the group's Lease by itself.
         let lease = self
-            .settings
+            .in_force
             .as_ref()
             .and_then(|settings| settings.lease_name());
         let lease = lease.map(|name| WatchKey::Lease { name });
@@ -332,13 +346,11 @@ impl Fold {
                 return None;
             }
         };
-        let settings = match resolve(&self.layers, Some(&present.layer)) {
-            Ok(settings) => settings,
-            Err(errors) => {
-                problems.extend(errors.iter().map(ToString::to_string));
-                return None;
-            }
-        };
+        if let Err(errors) = resolve(&self.layers, Some(&present.layer)) {
+            problems.extend(errors.iter().map(ToString::to_string));
+            return None;
+        }
+        let settings = Arc::clone(self.in_force.as_ref()?);
         if present.own.ip.is_empty() {
             problems.push(format!("Pod {place} has no IP yet"));
         }

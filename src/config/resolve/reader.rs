@@ -48,6 +48,14 @@ impl Reader<'_> {
             .filter(|text| !text.is_empty())
     }
 
+    /// Every key that has a value.
+    pub(super) fn written(&self) -> BTreeMap<Key, String> {
+        let given = self.values.keys();
+        given
+            .filter_map(|key| Some((*key, self.text(*key)?.to_owned())))
+            .collect()
+    }
+
     /// A service's or group's name: `# @ .` and `/` would make the service group ambiguous (contract, vocabulary).
     pub(super) fn word(&mut self, key: Key) -> Option<String> {
         let text = self.text(key)?.to_owned();
