@@ -76,6 +76,9 @@ pub struct Quantities {
 /// The annotation in which `kubectl apply` keeps the whole manifest: long, and of no use to anybody here.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// The label that names the service.
+const NAME: &str = "app.kubernetes.io/name";
+
 /// The label that says who leads (`lifecycle::election::role`).
 pub(super) const ROLE: &str = "kubesup.dev/role";
 
@@ -156,14 +159,14 @@ fn container(pod: &Pod, identity: &Identity) -> Result<Container, String> {
             .find(|container| container.name == *name)
             .ok_or_else(|| {
                 format!(
-                    "container {name:?} is not in the Pod, which has {}; correct --container",
+                    "container {name:?} is not in the Pod, which has {}; correct --container or KUBESUP_CONTAINER",
                     names()
                 )
             })?,
         (None, [only]) => only,
         (None, _) => {
             return Err(format!(
-                "cannot tell which container is the own one of {}; set the environment variable KUBESUP_CONTAINER in it",
+                "cannot tell which container is the own one of {}; add to its env: - {{name: KUBESUP_CONTAINER, value: NAME}}",
                 names()
             ));
         }
@@ -216,15 +219,16 @@ pub fn layer(pod: &Pod, own: &OwnPod, lower: &[Layer]) -> (Layer, Vec<String>) {
     let place = format!("{}/{}", own.namespace, own.name);
     let mut layer = Layer::new(Origin::Pod(place.clone()));
     if let Some(subdomain) = pod.spec.as_ref().and_then(|spec| spec.subdomain.as_deref()) {
-        layer = layer.with(Key::Service, subdomain);
+        layer = layer.with_field(Key::Service, subdomain, "spec.subdomain".to_owned());
     }
-    if let Some(name) = own.labels.get("app.kubernetes.io/name") {
-        layer = layer.with(Key::Name, name.clone());
+    if let Some(name) = own.labels.get(NAME) {
+        layer = layer.with_field(Key::Name, name.clone(), format!("label {NAME}"));
     } else if !lower
         .iter()
         .any(|layer| layer.values.contains_key(&Key::Name))
     {
-        layer = layer.with(Key::Name, owners_name(pod, own));
+        let (name, field) = owners_name(pod, own);
+        layer = layer.with_field(Key::Name, name, field.to_owned());
     }
     let mut warnings = Vec::new();
     let own_prefix = format!("{}.{ANNOTATION_PREFIX}", own.container.name);
@@ -235,7 +239,9 @@ pub fn layer(pod: &Pod, own: &OwnPod, lower: &[Layer]) -> (Layer, Vec<String>) {
                 continue;
             };
             match Key::from_name(name) {
-                Some(key) if key.reach() != Reach::Local => layer = layer.with(key, value.clone()),
+                Some(key) if key.reach() != Reach::Local => {
+                    layer = layer.with_field(key, value.clone(), format!("annotation {annotation}"));
+                }
                 Some(_) => warnings.push(format!(
                     "Pod {place}: annotation {annotation} has no effect: {name} is a flag or a KUBESUP_ variable only"
                 )),
@@ -250,23 +256,22 @@ pub fn layer(pod: &Pod, own: &OwnPod, lower: &[Layer]) -> (Layer, Vec<String>) {
     (layer, warnings)
 }
 
-/// The owner's name without its Pod template hash, else the Pod's name.
-fn owners_name(pod: &Pod, own: &OwnPod) -> String {
+/// The owner's name without its Pod template hash, else the Pod's name; and which of them it is.
+fn owners_name<'a>(pod: &'a Pod, own: &'a OwnPod) -> (&'a str, &'static str) {
     let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
     let Some(owner) = owners
         .iter()
         .find(|owner| owner.controller == Some(true))
         .or(owners.first())
     else {
-        return own.name.clone();
+        return (&own.name, "metadata.name");
     };
     let hash = own
         .labels
         .get("pod-template-hash")
         .map(|hash| format!("-{hash}"));
-    hash.and_then(|hash| owner.name.strip_suffix(&hash))
-        .unwrap_or(&owner.name)
-        .to_owned()
+    let name = hash.and_then(|hash| owner.name.strip_suffix(&hash));
+    (name.unwrap_or(&owner.name), "metadata.ownerReferences")
 }
 
 #[cfg(test)]
@@ -355,6 +360,9 @@ mod tests {
             error.contains("a, b") && error.contains("KUBESUP_CONTAINER"),
             "{error}"
         );
+        let (_, entry) = error.split_once("env: ").expect("lines to add");
+        let entry: serde_json::Value = serde_yaml::from_str(entry).expect("YAML");
+        assert_eq!(entry[0]["name"], "KUBESUP_CONTAINER");
         let told = Identity {
             container: Some("b".into()),
             ..identity()
@@ -407,6 +415,58 @@ mod tests {
             warnings[0].ends_with("unknown annotation kubesup.dev/confg; did you mean config?"),
             "{warnings:#?}"
         );
+    }
+
+    #[test]
+    fn every_setting_that_a_pod_may_say_is_an_annotation_and_no_other() {
+        for key in Key::ALL {
+            let annotation = format!("{ANNOTATION_PREFIX}{}", key.name());
+            let pod = pod(json!({
+                "metadata": {"name": "demo-0", "annotations": {&annotation: "x"}},
+                "spec": {"containers": [{"name": "demo"}]},
+            }));
+            let own = OwnPod::from_api(&pod, &identity()).expect("own Pod");
+            let (layer, warnings) = layer(&pod, &own, &[]);
+            let taken = layer.values.get(key).map(|value| value.text.as_str());
+            let local = key.reach() == Reach::Local;
+            assert_eq!(
+                (taken == Some("x"), warnings.len()),
+                (!local, usize::from(local)),
+                "{warnings:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_value_names_the_field_of_the_pod_that_says_it() {
+        let problem = |metadata: serde_json::Value| {
+            let pod = pod(json!({"metadata": metadata, "spec": {"containers": [{"name": "c"}]}}));
+            let own = OwnPod::from_api(&pod, &identity()).expect("own Pod");
+            let (layer, _) = layer(&pod, &own, &[]);
+            let problems = crate::config::resolve(&crate::config::Layers::default(), Some(&layer));
+            problems.expect_err("a problem")[0].to_string()
+        };
+        for (metadata, field) in [
+            (
+                json!({"labels": {NAME: "my.app"}}),
+                "label app.kubernetes.io/name",
+            ),
+            (
+                json!({"ownerReferences": [{"kind": "ReplicaSet", "name": "my.app"}]}),
+                "metadata.ownerReferences",
+            ),
+            (json!({"name": "my.app"}), "metadata.name"),
+            (
+                json!({"annotations": {"c.kubesup.dev/group": "a.b"}}),
+                "annotation c.kubesup.dev/group",
+            ),
+        ] {
+            let problem = problem(metadata);
+            assert!(problem.contains(&format!(", {field}: ")), "{problem}");
+            let remedy = "; say another with the annotation kubesup.dev/name";
+            let is_annotation = field.starts_with("annotation");
+            assert_eq!(problem.ends_with(remedy), !is_annotation, "{problem}");
+        }
     }
 
     #[test]

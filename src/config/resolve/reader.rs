@@ -17,7 +17,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    pub(super) fn problem(&mut self, key: Key, reason: String) {
+    pub(super) fn problem(&mut self, key: Key, mut reason: String) {
         let place = match self.values.get(&key) {
             Some((Origin::Flag, _)) => format!("flag --{}", key.name()),
             Some((Origin::Environment, _)) => {
@@ -26,9 +26,17 @@ impl Reader<'_> {
             Some((Origin::HabitatEnvironment, _)) => {
                 format!("environment variable {}", key.habitat_environment_name())
             }
-            Some((origin @ Origin::Pod(_), _)) => {
-                format!("{origin}, annotation kubesup.dev/{}", key.name())
-            }
+            Some((origin @ Origin::Pod(_), value)) => match &value.field {
+                Some(field) => {
+                    if !field.starts_with("annotation") {
+                        let key = key.name();
+                        reason =
+                            format!("{reason}; say another with the annotation kubesup.dev/{key}");
+                    }
+                    format!("{origin}, {field}")
+                }
+                None => format!("{origin}, annotation kubesup.dev/{}", key.name()),
+            },
             Some((
                 origin,
                 Value {
