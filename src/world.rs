@@ -347,6 +347,8 @@ pub struct View {
     pub settings: Option<Arc<Settings>>,
     /// The same as it was when the world was complete first; `None` until then. But for what is live, these are in force.
     pub start: Option<Arc<Settings>>,
+    /// The own Pod as it is now, whether or not the rest was seen; `None` while there is none.
+    pub pod: Option<Arc<OwnPod>>,
     /// What is missing or broken, one line each, as for `/readyz?verbose`.
     pub problems: Vec<String>,
     /// The same for watches that cannot be kept up though everything was seen once: the view may be old.

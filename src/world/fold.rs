@@ -57,7 +57,8 @@ enum PodState {
 
 #[derive(Debug)]
 struct Present {
-    own: OwnPod,
+    /// Shared with the views.
+    own: Arc<OwnPod>,
     layer: Layer,
     warnings: Vec<String>,
     role: Option<String>,
@@ -160,6 +161,10 @@ impl Fold {
             world: self.world.clone(),
             settings: self.settings.clone(),
             start: self.start.clone(),
+            pod: match &self.pod {
+                PodState::Present(present) => Some(Arc::clone(&present.own)),
+                _ => None,
+            },
             problems,
             troubles: self.troubles.clone(),
             warnings: match &self.pod {
@@ -223,7 +228,7 @@ impl Fold {
                 let (layer, warnings) = pod::layer(pod, &own, &self.layers.below_pod);
                 let labels = pod.metadata.labels.as_ref();
                 PodState::Present(Box::new(Present {
-                    own,
+                    own: Arc::new(own),
                     layer,
                     warnings,
                     role: labels.and_then(|labels| labels.get(pod::ROLE).cloned()),
@@ -376,7 +381,7 @@ impl Fold {
             .flat_map(BTreeMap::values);
         complete.then(|| World {
             members: members::join(slices, &present.own),
-            pod: present.own.clone(),
+            pod: OwnPod::clone(&present.own),
             config,
             overlay,
             files,
