@@ -306,6 +306,7 @@ fn what_is_named_and_not_there_is_an_error_unless_it_may_be_missing() {
         wanted_exports: BTreeMap::new(),
         leases: names(&[]),
         policies: names(&[]),
+        network_policies: Vec::new(),
     };
     let values = [
         (Key::RoleLabel, "true"),
