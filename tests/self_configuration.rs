@@ -3,12 +3,13 @@
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::account::{self, ACCOUNT};
 use crate::support::api_server::ApiServer;
+use crate::support::kubesup::Kubesup;
 use crate::support::namespace::{Namespace, POD};
-use crate::support::package::Folder;
+use crate::support::package::{Folder, demo_package};
 use crate::support::{block_on, wait_until};
 
 /// The name of the Service, which nothing but the Pod's subdomain tells.
@@ -94,4 +95,29 @@ fn a_stateful_sets_pod_needs_the_image_the_service_account_and_two_annotations()
     assert_eq!(item["sys"]["member_id"], uid.replace('-', ""));
     assert_eq!(item["service_group"], "demo.default");
     assert!(!kubesup.log().contains("WARN"), "{}", kubesup.log());
+}
+
+#[test]
+fn what_is_no_setting_is_a_warning_and_in_nobodys_way() {
+    let folder = demo_package();
+    folder.write(
+        "pod.yaml",
+        "kind: Pod\nmetadata: {name: demo, annotations: {kubesup.dev/gruop: blue}}\nspec: {containers: [{name: demo}]}\n",
+    );
+    let kubesup = Kubesup::builder()
+        .manifests(folder.path())
+        .env("KUBESUP_TOPOLGY", "leader")
+        .start();
+    kubesup.wait_ready();
+    let log = kubesup.log();
+    for warning in [
+        "unknown annotation kubesup.dev/gruop; did you mean group?",
+        "unknown environment variable KUBESUP_TOPOLGY; did you mean KUBESUP_TOPOLOGY?",
+    ] {
+        let line = log.lines().find(|line| line.contains(warning));
+        assert!(line.is_some_and(|line| line.contains("WARN")), "{log}");
+    }
+    let status: Value = serde_json::from_str(&kubesup.get("/v1/status").1).expect("JSON");
+    let warnings = status["warnings"].to_string();
+    assert!(warnings.contains("kubesup.dev/gruop"), "{status:#}");
 }
