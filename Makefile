@@ -65,4 +65,5 @@ format: ## formats the code
 bench: build ## measures against the budgets and prints the table of docs/performance.md
 	@tests/kubernetes/toolchain.sh
 	KUBESUP_TEST_ASSETS="$$(tests/kubernetes/build.sh)" && export KUBESUP_TEST_ASSETS && \
+	inits="$$(tests/programs.sh tini dumb-init)" && export PATH="$$inits:$$PATH" && \
 	KUBESUP_BINARY="$(CURDIR)/target/$(host)/release/kubesup" cargo bench --locked --bench budgets

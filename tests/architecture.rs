@@ -125,7 +125,7 @@ const PURE: &[&str] = &[
 /// … but for the files that read.
 const READERS: &[&str] = &[
     "config/load.rs",
-    "package/directory.rs",
+    "package/directory/entry.rs",
     "package/directory/metafiles.rs",
 ];
 
@@ -179,7 +179,8 @@ fn sources() -> Vec<Source> {
 
 /// The code without comments and without its unit tests, which may do what they like.
 fn code(text: &str) -> String {
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let code = text.split("#[cfg(test)]\nmod tests").next();
+    let code = code.unwrap_or_default();
     code.lines()
         .map(|line| line.split("//").next().unwrap_or_default())
         .collect::<Vec<_>>()

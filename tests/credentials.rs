@@ -22,10 +22,7 @@ fn namespace<'a>(server: &'a ApiServer, config_maps: &[&str], annotations: Value
         "spec": {"nodeName": "node", "serviceAccountName": ACCOUNT, "hostname": POD, "subdomain": SERVICE,
             "containers": [{"name": "demo", "image": "demo"}]},
     }));
-    let status = json!({"status": {"podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}]}});
-    let api = namespace.api::<Pod>();
-    block_on(api.patch_status(POD, &PatchParams::default(), &Patch::Merge(&status)))
-        .expect("a status");
+    namespace.address(POD, "10.1.0.1");
     namespace
 }
 

@@ -7,8 +7,8 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::block_on;
-use crate::support::namespace::{Namespace, POD, SERVICE};
-use crate::support::package::demo_package;
+use crate::support::namespace::{Namespace, POD};
+use crate::support::package::{HEALTH_CHECK, demo_package};
 use crate::support::wait_until;
 
 const CONFIG: &str = "demo-config";
@@ -110,35 +110,13 @@ fn condition(namespace: &Namespace<'_>) -> Option<PodCondition> {
         .find(|condition| condition.type_ == "kubesup.dev/healthy")
 }
 
-/// The Pod with the readiness gate; another condition is there already.
-fn gated(namespace: &Namespace<'_>) {
-    namespace.put::<Pod>(json!({
-        "metadata": {"name": POD, "labels": {"app.kubernetes.io/name": "demo"}, "annotations": {"kubesup.dev/config": CONFIG}},
-        "spec": {"hostname": POD, "subdomain": SERVICE, "readinessGates": [{"conditionType": "kubesup.dev/healthy"}],
-            "containers": [{"name": "demo", "image": "demo"}]},
-    }));
-    let status = json!({"status": {
-        "podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}],
-        "conditions": [{"type": "Initialized", "status": "True"}],
-    }});
-    let patched = block_on(namespace.api::<Pod>().patch_status(
-        POD,
-        &PatchParams::default(),
-        &Patch::Merge(&status),
-    ));
-    patched.expect("a status");
-}
-
 #[test]
 fn the_readiness_gate_follows_the_health_of_the_program() {
     let may = json!({"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]});
     let namespace = namespace(&[may]);
-    gated(&namespace);
+    namespace.gated_pod(json!({"kubesup.dev/config": CONFIG}));
     let package = demo_package();
-    package.write(
-        "hooks/health-check",
-        "#!/bin/sh\ncat {{pkg.svc_var_path}}/sick && exit 2\nexit 0\n",
-    );
+    package.write("hooks/health-check", HEALTH_CHECK);
     let kubesup = namespace
         .kubesup()
         .package(package.path())
@@ -166,7 +144,7 @@ fn the_readiness_gate_follows_the_health_of_the_program() {
 #[test]
 fn a_gate_that_may_not_be_written_is_said_once_and_never_in_the_way() {
     let namespace = namespace(&[]);
-    gated(&namespace);
+    namespace.gated_pod(json!({"kubesup.dev/config": CONFIG}));
     let package = demo_package();
     let kubesup = namespace.kubesup().package(package.path()).start();
     kubesup.wait_ready();

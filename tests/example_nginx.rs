@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{Patch, PatchParams};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -19,7 +18,7 @@ use crate::support::api_server::ApiServer;
 use crate::support::kubesup::Kubesup;
 use crate::support::namespace::{Namespace, POD};
 use crate::support::network::{in_own_network, path};
-use crate::support::{block_on, wait_until};
+use crate::support::wait_until;
 
 /// Backends that exist; some of them are ready.
 const BACKENDS: u8 = 6;
@@ -145,13 +144,7 @@ fn start(namespace: &Namespace<'_>, annotations: Value) -> Kubesup {
         "metadata": {"name": POD, "labels": {"app.kubernetes.io/name": "nginx"}, "annotations": annotations},
         "spec": {"containers": [{"name": "nginx", "image": "nginx"}]},
     }));
-    let status = json!({"status": {"podIP": "10.213.1.1", "podIPs": [{"ip": "10.213.1.1"}]}});
-    block_on(namespace.api::<Pod>().patch_status(
-        POD,
-        &PatchParams::default(),
-        &Patch::Merge(&status),
-    ))
-    .expect("a status");
+    namespace.address(POD, "10.213.1.1");
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/nginx");
     namespace
         .kubesup()

@@ -12,33 +12,12 @@ use serde_json::{Value, json};
 use crate::support::api_server::ApiServer;
 use crate::support::block_on;
 use crate::support::namespace::{Namespace, POD, SERVICE};
-use crate::support::package::{RECONFIGURE, demo_package};
+use crate::support::package::{HEALTH_CHECK, RECONFIGURE, demo_package};
 use crate::support::wait_until;
 
 fn patch_pod(namespace: &Namespace<'_>, change: &Value) {
     let api = namespace.api::<Pod>();
     block_on(api.patch(POD, &PatchParams::default(), &Patch::Merge(change))).expect("a Pod");
-}
-
-fn patch_status(namespace: &Namespace<'_>, status: &Value) {
-    let api = namespace.api::<Pod>();
-    let status = json!({"status": status});
-    block_on(api.patch_status(POD, &PatchParams::default(), &Patch::Merge(&status)))
-        .expect("a status");
-}
-
-/// The Pod with the readiness gate, and a condition of somebody else.
-fn gated_pod(namespace: &Namespace<'_>) {
-    namespace.put::<Pod>(json!({
-        "metadata": {"name": POD, "labels": {"app.kubernetes.io/name": "demo"}},
-        "spec": {"hostname": POD, "subdomain": SERVICE, "readinessGates": [{"conditionType": "kubesup.dev/healthy"}],
-            "containers": [{"name": "demo", "image": "demo"}]},
-    }));
-    let conditions = json!([{"type": "Initialized", "status": "True"}]);
-    patch_status(
-        namespace,
-        &json!({"podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}], "conditions": conditions}),
-    );
 }
 
 fn conditions(namespace: &Namespace<'_>) -> Vec<String> {
@@ -59,12 +38,9 @@ fn another_pod_under_the_own_name_is_never_written_to() {
         {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
     ]));
     namespace.endpoints(&[]);
-    gated_pod(&namespace);
+    namespace.gated_pod(json!({}));
     let package = demo_package();
-    package.write(
-        "hooks/health-check",
-        "#!/bin/sh\ncat {{pkg.svc_var_path}}/sick && exit 2\nexit 0\n",
-    );
+    package.write("hooks/health-check", HEALTH_CHECK);
     let kubesup = namespace
         .kubesup()
         .package(package.path())
@@ -78,7 +54,7 @@ fn another_pod_under_the_own_name_is_never_written_to() {
     let pid = kubesup.main_pid();
 
     namespace.delete::<Pod>(POD);
-    gated_pod(&namespace);
+    namespace.gated_pod(json!({}));
     wait_until(
         "it is noticed",
         || kubesup.log(),
@@ -113,10 +89,7 @@ fn an_injected_sidecar_and_the_variables_of_a_service_named_kubesup_change_nothi
                 {"name": "demo", "image": "demo", "ports": [{"name": "http", "containerPort": 8080}]},
             ]},
     }));
-    patch_status(
-        &namespace,
-        &json!({"podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}]}),
-    );
+    namespace.address(POD, "10.1.0.1");
     let package = demo_package();
     package.write(
         "config/app.conf",

@@ -40,11 +40,7 @@ fn the_program_gets_the_signal_and_post_stop_runs_after_its_end() {
         .write("hooks/run", "#!/bin/sh\ntrap 'echo told; sleep 0.3; echo over; exit 0' TERM\necho up\nwhile :; do sleep 0.05; done\n")
         .write("hooks/post-stop", "#!/bin/sh\necho post-stop\n");
     let mut kubesup = start(&package);
-    wait_until(
-        "the program is up",
-        || kubesup.output(),
-        |output| output == "up\n",
-    );
+    kubesup.wait_printed("up\n");
     assert!(!kubesup.read("PID").is_empty());
     kubesup.signal(15);
     assert_eq!(kubesup.wait_exit(), 0);
@@ -60,11 +56,7 @@ fn the_signal_that_came_is_the_one_that_the_program_gets() {
         "#!/bin/sh\ntrap 'echo quit; exit 0' QUIT\necho up\nwhile :; do sleep 0.05; done\n",
     );
     let mut kubesup = start(&package);
-    wait_until(
-        "the program is up",
-        || kubesup.output(),
-        |output| output == "up\n",
-    );
+    kubesup.wait_printed("up\n");
     kubesup.signal(3);
     assert_eq!(kubesup.wait_exit(), 0);
     assert_eq!(kubesup.output(), "up\nquit\n");
@@ -84,11 +76,7 @@ fn a_program_that_ignores_the_signal_is_killed_within_the_grace_period() {
         )
         .write("hooks/post-stop", "#!/bin/sh\necho post-stop\n");
     let mut kubesup = start(&package);
-    wait_until(
-        "the program is up",
-        || kubesup.output(),
-        |output| output == "up\n",
-    );
+    kubesup.wait_printed("up\n");
     let pid = kubesup.main_pid();
     let begin = std::time::Instant::now();
     kubesup.signal(15);
@@ -114,11 +102,7 @@ fn a_second_signal_shortens_the_grace() {
         "#!/bin/sh\ntrap '' TERM\necho up\nwhile :; do sleep 0.05; done\n",
     );
     let mut kubesup = start(&package);
-    wait_until(
-        "the program is up",
-        || kubesup.output(),
-        |output| output == "up\n",
-    );
+    kubesup.wait_printed("up\n");
     let begin = std::time::Instant::now();
     kubesup.signal(15);
     wait_until(
@@ -177,11 +161,7 @@ fn a_stop_while_init_runs_ends_init() {
     let package = demo_package();
     with_pod(&package, 30).write("hooks/init", "#!/bin/sh\necho init\nexec sleep 1000\n");
     let mut kubesup = Kubesup::builder().manifests(package.path()).start();
-    wait_until(
-        "init runs",
-        || kubesup.output(),
-        |output| output == "init\n",
-    );
+    kubesup.wait_printed("init\n");
     kubesup.signal(15);
     assert_eq!(kubesup.wait_exit(), 0);
 }
@@ -194,11 +174,7 @@ fn while_it_stops_without_a_deletion_it_is_not_ready() {
         "#!/bin/sh\ntrap 'sleep 1; exit 0' TERM\necho up\nwhile :; do sleep 0.05; done\n",
     );
     let mut kubesup = start(&package);
-    wait_until(
-        "the program is up",
-        || kubesup.output(),
-        |output| output == "up\n",
-    );
+    kubesup.wait_printed("up\n");
     kubesup.signal(15);
     kubesup.wait_readyz("[-]running failed: stopping");
     assert_eq!(kubesup.wait_exit(), 0);
@@ -305,11 +281,7 @@ fn a_stop_inside_a_reconfigure_and_inside_a_health_check_ends_the_hook_and_post_
             .manifests(package.path())
             .flag(flag, value)
             .start();
-        wait_until(
-            "the program is up",
-            || kubesup.output(),
-            |output| output == "up\n",
-        );
+        kubesup.wait_printed("up\n");
         // Means something to `reconfigure` alone.
         package.write("config/app.conf", "changed\n");
         let pid = wait_until(
@@ -342,11 +314,7 @@ fn a_stop_while_changes_are_coalesced_ends_at_once_and_writes_nothing() {
         .flag("--settle-max", "1h")
         .start();
     kubesup.wait_ready();
-    wait_until(
-        "the program is up",
-        || kubesup.output(),
-        |output| output == "up\n",
-    );
+    kubesup.wait_printed("up\n");
     let before = kubesup.read("config/app.conf");
     package.write("config/app.conf", "changed={{cfg.port}}\n");
     // A view is shown as soon as it is seen, and rendered after the quiet time.

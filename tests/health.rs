@@ -49,10 +49,6 @@ fn failures_in_a_row_restart_the_program_when_that_is_asked_for() {
         |log| log.contains("restarting: 2 health checks in a row have failed"),
     );
     std::fs::remove_file(&file).expect("a file");
-    wait_until(
-        "it is up again",
-        || kubesup.output(),
-        |output| output == "up\nup\n",
-    );
+    kubesup.wait_printed("up\nup\n");
     kubesup.wait_ready();
 }

@@ -241,7 +241,7 @@ fn pod_security_lets_restricted_pods_in_and_others_not() {
 }
 
 #[test]
-fn either_way_of_injecting_starts_the_container_by_kubesup() {
+fn either_way_of_injecting_starts_the_container_by_kubesup_restricted_too() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     for (component, command) in [
         ("inject", "/kubesup/kubesup"),
@@ -250,9 +250,10 @@ fn either_way_of_injecting_starts_the_container_by_kubesup() {
         for kind in ["StatefulSet", "Deployment", "DaemonSet"] {
             let place = folder.path().join(format!("{component}-{kind}"));
             std::fs::create_dir(&place).expect("a folder");
-            let components = format!("{}/manifests/{component}", env!("CARGO_MANIFEST_DIR"));
-            let relative = pathdiff(&place, &components);
-            let kustomization = format!("resources: [workload.yaml]\ncomponents: [{relative}]\n");
+            let manifests = pathdiff(&place, concat!(env!("CARGO_MANIFEST_DIR"), "/manifests"));
+            let kustomization = format!(
+                "resources: [workload.yaml]\ncomponents: [{manifests}/{component}, {manifests}/restricted]\n"
+            );
             std::fs::write(place.join("kustomization.yaml"), kustomization).expect("a file");
             let workload = json!({
                 "apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"},

@@ -112,11 +112,7 @@ fn a_command_runs_in_a_folder_without_a_pod() {
         .command(&["/bin/sh", "-c", "echo a; exec sleep 1000"])
         .start();
     kubesup.wait_ready();
-    wait_until(
-        "its output passes through",
-        || kubesup.output(),
-        |output| output == "a\n",
-    );
+    kubesup.wait_printed("a\n");
 }
 
 #[test]
@@ -128,9 +124,5 @@ fn literal_variables_of_the_container_reach_the_program() {
     );
     manifests(&folder, "hi");
     let kubesup = local(&folder).start();
-    wait_until(
-        "the variable",
-        || kubesup.output(),
-        |output| output == "yes it is\n",
-    );
+    kubesup.wait_printed("yes it is\n");
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::kubesup::{Kubesup, binary};
 use crate::support::package::Folder;
-use crate::support::{SOON, wait_for, wait_until};
+use crate::support::{SOON, wait_for};
 
 fn run(folder: &Folder, flags: &[&str], script: &str) -> Command {
     let manifests = folder.path().join("manifests");
@@ -131,9 +131,5 @@ fn what_a_daemon_writes_after_its_parents_end_still_arrives() {
         .manifests(folder.path())
         .flag("--name", "demo")
         .start();
-    wait_until(
-        "it arrives",
-        || kubesup.output(),
-        |output| output == "early\nlate\nlater\n",
-    );
+    kubesup.wait_printed("early\nlate\nlater\n");
 }

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Brings the real programs that the tests of the examples run, each once, into a cache outside the checkout, and prints the
-# directory that has them. What is installed is used as it is; the rest is unpacked from Debian's packages: nothing is
+# Brings the real programs that tests run, of the examples and to compare with, each once, into a cache outside the checkout, and
+# prints the directory that has them. What is installed is used as it is; the rest is unpacked from Debian's packages: nothing is
 # installed, and no service is started.
 #
-#   tests/programs.sh [PROGRAM...]     default: redis-server redis-cli redis-check-rdb nginx ip
+#   tests/programs.sh [PROGRAM...]     default: redis-server redis-cli redis-check-rdb nginx ip tini
 #
 # KUBESUP_CACHE moves the cache (default: $XDG_CACHE_HOME/kubesup, else ~/.cache/kubesup).
 set -euo pipefail
 
 programs=("$@")
-[ ${#programs[@]} -gt 0 ] || programs=(redis-server redis-cli redis-check-rdb nginx ip)
+[ ${#programs[@]} -gt 0 ] || programs=(redis-server redis-cli redis-check-rdb nginx ip tini)
 # Programs of administrators are not in everybody's PATH.
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -17,7 +17,7 @@ package_of() { # program
   case $1 in
     redis-server) echo redis-server ;;
     redis-cli | redis-check-rdb) echo redis-tools ;;
-    nginx) echo nginx ;;
+    nginx | tini | dumb-init) echo "$1" ;;
     ip) echo iproute2 ;;
     *) echo "tests/programs.sh knows no package with $1" >&2; exit 1 ;;
   esac
@@ -41,7 +41,7 @@ done
 if [ ${#missing[@]} -gt 0 ]; then
   for tool in apt-get apt-cache dpkg-deb dpkg-query; do
     command -v "$tool" >/dev/null || {
-      echo "cannot run the examples' tests: ${missing[*]} not found, and without $tool it cannot be unpacked from Debian's packages; install it" >&2
+      echo "cannot run all tests: ${missing[*]} not found, and without $tool it cannot be unpacked from Debian's packages; install it" >&2
       exit 1
     }
   done
@@ -73,6 +73,10 @@ if [ ${#missing[@]} -gt 0 ]; then
   for program in "${missing[@]}"; do
     file=$(find "$cache/root" \( -type f -o -type l \) -path "*bin/$program" | head -1)
     [ -n "$file" ] || { echo "the packages ${packages[*]} have no program $program" >&2; exit 1; }
+    if ! LC_ALL=C ldd "$file" | grep -q "not found"; then # a shell before it would show in what is measured
+      ln -sf "$file" "$bin/$program"
+      continue
+    fi
     printf '#!/bin/bash\nLD_LIBRARY_PATH=%q${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec %q "$@"\n' "$paths" "$file" >"$bin/$program.part"
     chmod +x "$bin/$program.part"
     mv "$bin/$program.part" "$bin/$program"

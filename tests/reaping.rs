@@ -1,9 +1,9 @@
 //! The duties of an init: orphans are reaped, signals are passed on.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use crate::support::kubesup::Kubesup;
+use crate::support::network::programs;
 use crate::support::package::demo_package;
 use crate::support::pid1::AsPid1;
 use crate::support::{wait_for, wait_until};
@@ -75,23 +75,11 @@ fn signals_that_mean_nothing_to_kubesup_reach_the_program() {
         .manifests(package.path())
         .flag("--name", "demo")
         .start();
-    wait_until(
-        "the program is up",
-        || kubesup.output(),
-        |output| output == "up\n",
-    );
+    kubesup.wait_printed("up\n");
     kubesup.signal(10);
-    wait_until(
-        "USR1 has come",
-        || kubesup.output(),
-        |output| output == "up\nusr1\n",
-    );
+    kubesup.wait_printed("up\nusr1\n");
     kubesup.signal(28);
-    wait_until(
-        "WINCH has come",
-        || kubesup.output(),
-        |output| output == "up\nusr1\nwinch\n",
-    );
+    kubesup.wait_printed("up\nusr1\nwinch\n");
 }
 
 #[test]
@@ -106,11 +94,7 @@ fn the_programs_descriptors_are_the_three_and_no_more() {
         .flag("--name", "demo")
         .start();
     // The fourth is the directory that is listed. (A shell that counts its own has those of its pipes for a moment.)
-    wait_until(
-        "the descriptors",
-        || kubesup.output(),
-        |output| output == "0\n1\n2\n3\n",
-    );
+    kubesup.wait_printed("0\n1\n2\n3\n");
 }
 
 /// Everything there is to wait for wakes it: nothing else does, but a look for `user.toml` after 2, 6, 14 … seconds.
@@ -248,13 +232,7 @@ fn as_pid_1_a_storm_of_orphans_leaves_no_zombie_and_each_is_reaped() {
 /// held to four times as much.
 #[test]
 fn as_pid_1_a_storm_of_orphans_costs_no_more_processor_time_than_tini() {
-    let tini = ["tini", "-s", "--"];
-    if !std::path::Path::new("/usr/bin/tini").exists() {
-        assert!(std::env::var_os("CI").is_none(), "tini is not installed");
-        // Whether anybody reads it is no matter.
-        let _ = writeln!(std::io::stderr(), "skipped: tini is not installed");
-        return;
-    }
+    let tini = programs().join("tini").display().to_string();
     let script = format!(
         "touch begins; until [ -e go ]; do sleep 0.05; done; for i in $(seq {}); do (sleep 0.01 &); done; sleep 0.5; \
          touch over; exec sleep 1000",
@@ -264,7 +242,7 @@ fn as_pid_1_a_storm_of_orphans_costs_no_more_processor_time_than_tini() {
     let rounds = (0..if soak { 5 } else { 2 }).map(|_| {
         [
             storm_time(&AsPid1::start(&[], &script)),
-            storm_time(&AsPid1::start_other(&tini, &script)),
+            storm_time(&AsPid1::start_other(&[&tini, "-s", "--"], &script)),
         ]
     });
     let rounds: Vec<[Duration; 2]> = rounds.collect();

@@ -139,11 +139,7 @@ fn a_hook_from_a_config_map_replaces_the_packages_and_an_edit_of_it_restarts() {
     kubesup.wait_ready();
     let pid = kubesup.main_pid();
     assert_eq!(kubesup.read("config/sub/dir/more.conf"), "demo-0");
-    wait_until(
-        "the program's output",
-        || kubesup.output(),
-        |output| output == "first\n",
-    );
+    kubesup.wait_printed("first\n");
 
     namespace.config_map(
         "demo-hooks",
@@ -151,11 +147,7 @@ fn a_hook_from_a_config_map_replaces_the_packages_and_an_edit_of_it_restarts() {
     );
 
     wait_until("another process", || kubesup.main_pid(), |new| *new != pid);
-    wait_until(
-        "the new hook's output",
-        || kubesup.output(),
-        |output| output == "first\nsecond\n",
-    );
+    kubesup.wait_printed("first\nsecond\n");
     assert_eq!(
         kubesup.item()["last_process_state"]["termination_reason"],
         "run_hook_updated"

@@ -93,11 +93,7 @@ fn what_a_crashed_program_left_in_its_group_is_gone_before_the_next_start() {
         "#!/bin/sh\nif [ -e {{pkg.svc_var_path}}/left ]; then\n  kill -0 $(cat {{pkg.svc_var_path}}/left) 2>/dev/null && echo still there\n  echo second\n  exec sleep 1000\nfi\nsleep 1000 &\necho $! > {{pkg.svc_var_path}}/left\nexit 1\n",
     );
     let kubesup = with(&package, &[("--service-min-backoff-period", "100ms")]);
-    wait_until(
-        "the second start",
-        || kubesup.output(),
-        |output| output == "second\n",
-    );
+    kubesup.wait_printed("second\n");
 }
 
 /// A pid file of an earlier life names a process that has nothing to do with this one.

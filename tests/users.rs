@@ -26,11 +26,7 @@ fn the_program_has_the_users_ids_and_groups_and_can_open_its_output_anew() {
     let package = demo_package();
     package.write("hooks/run", WHO);
     let kubesup = start(&package, "65534:4");
-    wait_until(
-        "it says who it is",
-        || kubesup.output(),
-        |output| output == "65534:4:4 65534\nagain\n",
-    );
+    kubesup.wait_printed("65534:4:4 65534\nagain\n");
     let owner = std::fs::metadata(kubesup.file("var")).expect("a directory");
     assert_eq!((owner.uid(), owner.gid()), (65534, 4));
 }

@@ -29,17 +29,28 @@ pub async fn pod(client: Client, namespace: &str, name: &str) -> Result<Option<P
     read(client, namespace, name).await
 }
 
-/// An object; `None` when there is none of this name. Listed by its name, as the watches do, so that it needs no other right
-/// than theirs; without it, it is an error that whoever asks can do without.
-pub async fn read<K>(client: Client, namespace: &str, name: &str) -> Result<Option<K>, String>
-where
+/// What lives in a namespace.
+pub trait Object:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug
+{
+}
+
+impl<K> Object for K where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
         + Clone
         + DeserializeOwned
-        + Debug,
+        + Debug
 {
-    let api: Api<K> = Api::namespaced(client, namespace);
-    let named = ListParams::default().fields(&format!("metadata.name={name}"));
+}
+
+/// An object; `None` when there is none of this name. Without the right to list it, it is an error that whoever asks can do
+/// without.
+pub async fn read<K: Object>(
+    client: Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<K>, String> {
+    let (api, named) = named::<K>(client, namespace, name);
     let found = within(api.list(&named)).await?;
     Ok(found.items.into_iter().next())
 }
@@ -69,19 +80,21 @@ pub async fn has_slices(client: Client, namespace: &str, service: &str) -> Resul
     Ok(!found.items.is_empty())
 }
 
-/// Whether an object of this name is there, without reading what is in it. Listed by its name, as the watches do, so that
-/// it needs no other right than theirs.
-pub async fn exists<K>(client: Client, namespace: &str, name: &str) -> Result<bool, String>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + DeserializeOwned
-        + Debug,
-{
-    let api: Api<K> = Api::namespaced(client, namespace);
-    let named = ListParams::default().fields(&format!("metadata.name={name}"));
+/// Whether an object of this name is there, without reading what is in it.
+pub async fn exists<K: Object>(
+    client: Client,
+    namespace: &str,
+    name: &str,
+) -> Result<bool, String> {
+    let (api, named) = named::<K>(client, namespace, name);
     let found = within(api.list_metadata(&named)).await?;
     Ok(!found.items.is_empty())
+}
+
+/// An object is listed by its name, as the watches do, so that it needs no other right than theirs.
+fn named<K: Object>(client: Client, namespace: &str, name: &str) -> (Api<K>, ListParams) {
+    let named = ListParams::default().fields(&format!("metadata.name={name}"));
+    (Api::namespaced(client, namespace), named)
 }
 
 /// Which verbs of the rule are denied; empty: it is granted. Everybody may ask this of himself.

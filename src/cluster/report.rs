@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::future::join;
 use kube::Client;
 use tokio::sync::watch;
+use tracing::{info, warn};
 
 use crate::history::History;
 use crate::lifecycle::election::{Label, Role};
@@ -101,6 +102,19 @@ fn is_final(error: &kube::Error, right: Right) -> Option<String> {
 /// Whether the API server says that what we write is wrong: nothing that time mends.
 fn is_refused(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 400..=499) && !matches!(status.code, 408 | 409 | 429))
+}
+
+/// Whoever keeps something gives up.
+fn say_not_kept(what: &str, own: &Own, reason: &str) {
+    info!(
+        "{what} is not kept: {}/{}: {reason}",
+        own.namespace, own.name
+    );
+}
+
+/// What will be tried again, though time alone does not mend it.
+fn say_refused(what: &str, error: &kube::Error) {
+    warn!("the API server refuses {what}; it is tried again, and more is at debug: {error}");
 }
 
 /// A write's outcome; `None`: no answer in time.

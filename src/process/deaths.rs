@@ -96,7 +96,7 @@ const STORM: u32 = 8;
 /// The rests of a storm double from this on …
 const SHORTEST: Duration = Duration::from_millis(5);
 /// … up to this: a look costs as much as some deaths, on a busy machine deaths come slowly, and what has ended keeps its place
-/// in the table of processes meanwhile. The end of a main process is told by a descriptor of its own and waits for nothing.
+/// in the table of processes meanwhile. The end of a child of ours is told by a descriptor of its own and waits for nothing.
 const LONGEST: Duration = Duration::from_millis(80);
 
 impl Pace {

@@ -138,16 +138,29 @@ impl Processes {
             .collect();
         drop(table);
         for leader in leaders {
-            let Some(pid) = Pid::from_raw(leader) else {
-                continue;
-            };
+            self.reap_child(leader);
+        }
+    }
+
+    /// Reaps this child of ours, if it has ended and nobody has reaped it.
+    pub(super) fn reap_child(&self, child: i32) {
+        let group = self
+            .table
+            .borrow()
+            .children
+            .get(&child)
+            .map(|entry| entry.group);
+        let (Some(group), Some(pid)) = (group, Pid::from_raw(child)) else {
+            return;
+        };
+        if group == KillGroup::OnExit {
             if !matches!(waitid(WaitId::Pid(pid), LOOK), Ok(Some(_))) {
-                continue;
+                return;
             }
-            kill_group(leader, KILL);
-            if let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::NOHANG) {
-                self.take(leader, ExitStatus::from_raw(status.as_raw()));
-            }
+            kill_group(child, KILL);
+        }
+        if let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::NOHANG) {
+            self.take(child, ExitStatus::from_raw(status.as_raw()));
         }
     }
 

@@ -149,8 +149,8 @@ pub struct Child {
     exit: oneshot::Receiver<ExitStatus>,
     copying: Copying,
     tails: Tails,
-    /// Tells the end of a main process though CHLD is looked at only now and then in a storm of orphans; `None` for others,
-    /// and where the kernel has no such descriptor or a sandbox refuses it.
+    /// Tells its end though CHLD is looked at only now and then when much ends, orphans or hooks; `None` where the kernel has no
+    /// such descriptor or a sandbox refuses it.
     end: Option<Receiver>,
     processes: Processes,
 }
@@ -163,12 +163,12 @@ impl Child {
     /// Passes output on until the child has ended and its pipes are empty.
     pub async fn finished(self) -> Exit {
         let Child {
+            pid,
             mut exit,
             mut copying,
             tails,
             end,
             processes,
-            ..
         } = self;
         let ended = async move {
             match end {
@@ -185,7 +185,7 @@ impl Child {
                 () = &mut copying, if !copied => copied = true,
                 () = &mut ended, if !reaped => {
                     reaped = true;
-                    processes.reap_leaders();
+                    processes.reap_child(pid);
                 }
             }
         };
@@ -285,15 +285,11 @@ pub(super) fn spawn(command: &Command, outputs: &Outputs) -> Result<Spawned, Spa
     if command.output == OutputMode::Terminal {
         terminal::hand_over(pid);
     }
-    let end = match command.kill_group_on_exit {
-        KillGroup::OnExit => end_of(pid),
-        KillGroup::Never => None,
-    };
     Ok(Spawned {
         pid,
         copying: Copying(Box::pin(copying)),
         tails,
-        end,
+        end: end_of(pid),
     })
 }
 

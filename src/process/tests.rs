@@ -8,8 +8,8 @@ use super::*;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Runs a test on a runtime of its own, with a loop that reaps.
-fn with_processes<F: AsyncFnOnce(Processes)>(test: F) {
+/// Runs a test on a runtime of its own.
+fn alone<F: Future>(test: F) {
     let _alone = ONE_AT_A_TIME
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -20,6 +20,13 @@ fn with_processes<F: AsyncFnOnce(Processes)>(test: F) {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
+        test.await;
+    });
+}
+
+/// The same, with a loop that reaps.
+fn with_processes<F: AsyncFnOnce(Processes)>(test: F) {
+    alone(async {
         let mut signals = Signals::open().expect("signals");
         let processes = Processes::new();
         let reaping = processes.clone();
@@ -197,25 +204,26 @@ fn is_zombie(pid: i32) -> bool {
         .is_some_and(|(_, rest)| rest.starts_with(" Z"))
 }
 
-/// As in a storm, when CHLD waits.
+/// As in a storm, when CHLD waits. A hook is such a child too, and so is a main process that was told to stop.
 #[test]
-fn the_end_of_a_main_process_is_seen_though_nobody_looks_at_chld() {
-    let _alone = ONE_AT_A_TIME
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    prepare().expect("prepared");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
+fn the_end_of_a_child_is_seen_though_nobody_looks_at_chld() {
+    alone(async {
         let processes = Processes::new();
-        let mut main = sh("sleep 0.1; echo last; exit 5");
-        main.kill_group_on_exit = KillGroup::OnExit;
-        let child = processes.spawn(&main).expect("a child");
-        let exit = tokio::time::timeout(Duration::from_secs(20), child.finished()).await;
-        let exit = exit.expect("in time");
-        assert_eq!((exit.code(), exit.stdout_tail), (5, b"last\n".to_vec()));
+        for (group, spared) in [
+            (KillGroup::OnExit, false),
+            (KillGroup::OnExit, true),
+            (KillGroup::Never, false),
+        ] {
+            let mut command = sh("sleep 0.1; echo last; exit 5");
+            command.kill_group_on_exit = group;
+            let child = processes.spawn(&command).expect("a child");
+            if spared {
+                processes.spare_group(child.pid);
+            }
+            let exit = tokio::time::timeout(Duration::from_secs(20), child.finished()).await;
+            let exit = exit.expect("in time");
+            assert_eq!((exit.code(), exit.stdout_tail), (5, b"last\n".to_vec()));
+        }
     });
 }
 

@@ -1,6 +1,11 @@
 //! Owns what is in force: the service as it was last accepted, its files on disk, and why something newer was not.
 //! Never starts a process.
 
+mod binds;
+mod install;
+mod pending;
+mod writing;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,19 +14,15 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::{Base, paths};
-use crate::config::{BindingMode, Settings};
-use crate::files::{Owner, ServiceFiles};
+use crate::config::Settings;
+use crate::files::ServiceFiles;
 use crate::lifecycle::{Event, Files};
-use crate::package::{Facts, binds, service_files};
-use crate::process::{Ids, users};
+use crate::package::binds::Status;
+use crate::package::service_files;
+use crate::process::Ids;
 use crate::revision::{Revision, Revisions};
 use crate::snapshot::{Paths, Service};
 use crate::world::{ServiceFile, View, World};
-
-/// A new release of a package is installed anew.
-fn install_status(code: i32, facts: &Facts) -> String {
-    format!("{code} {}\n", facts.ident())
-}
 
 /// What could not be written is tried again after this time, in case the disk was full for a moment.
 const RETRY_WRITE: Duration = Duration::from_secs(5);
@@ -47,7 +48,7 @@ pub(super) struct Accepted {
     stale: bool,
     rejections: Vec<String>,
     retry_at: Option<Duration>,
-    binds: Vec<binds::Status>,
+    binds: Vec<Status>,
     gate: Gate,
 }
 
@@ -93,22 +94,13 @@ impl Accepted {
     }
 
     /// How each bind stands.
-    pub(super) fn binds(&self) -> &[binds::Status] {
+    pub(super) fn binds(&self) -> &[Status] {
         &self.binds
     }
 
     /// Binds that are not satisfied hold back the first start.
     pub(super) fn is_waiting_for_binds(&self) -> bool {
         self.gate == Gate::WaitingForBinds
-    }
-
-    /// What is wrong with the names of the binds; nothing mends that before the next start.
-    pub(super) fn refuse_binds(&self, base: &Base) -> Result<(), Vec<String>> {
-        let (true, Ok(base)) = (self.pinned, base) else {
-            return Ok(());
-        };
-        let mapped = self.settings.binds.iter().map(|bind| bind.name.as_str());
-        binds::refuse(&base.facts, mapped)
     }
 
     pub(super) fn service(&self) -> Option<&Arc<Service>> {
@@ -127,25 +119,6 @@ impl Accepted {
     /// The files as they were written last.
     pub(super) fn on_disk(&self) -> &Arc<Files> {
         &self.on_disk
-    }
-
-    /// Whether the `install` hook has succeeded for this package before.
-    pub(super) fn is_installed(&self) -> bool {
-        let (Some(service), Some(files)) = (&self.service, &self.files) else {
-            return false;
-        };
-        let status = files.install_status();
-        status.is_ok_and(|status| status == Some(install_status(0, &service.package.facts)))
-    }
-
-    /// Notes how the `install` hook has ended, so that the next start knows.
-    pub(super) fn note_install(&self, code: i32) {
-        if let (Some(service), Some(files)) = (&self.service, &self.files)
-            && let Err(error) =
-                files.write_install_status(&install_status(code, &service.package.facts))
-        {
-            warn!(%error, "the end of the install hook is not noted; it will run again at the next start");
-        }
     }
 
     /// The rendered text of a hook.
@@ -228,96 +201,6 @@ impl Accepted {
         self.revisions.reads_leaders(world, base, &self.settings)
     }
 
-    /// Follows the binds, and says what became of each.
-    fn look_at_binds(&mut self, world: &World, base: &Base) {
-        let Ok(base) = base else { return };
-        let now = binds::statuses(world, &base.facts);
-        let known: BTreeMap<&str, &binds::Status> = self
-            .binds
-            .iter()
-            .map(|status| (status.bind.as_str(), status))
-            .collect();
-        let mut changed = false;
-        for status in &now {
-            let before = known.get(status.bind.as_str()).copied();
-            if before == Some(status) {
-                continue;
-            }
-            changed = true;
-            let was_satisfied = before.is_some_and(|before| before.unsatisfied.is_none());
-            if status.unsatisfied.is_none() && !was_satisfied {
-                info!(
-                    "The group '{}' satisfies the `{}` bind",
-                    status.service_group, status.bind
-                );
-            }
-            let is_new = |problem: &&String| {
-                before.is_none_or(|before| !before.problems().any(|known| known == *problem))
-            };
-            for problem in status.problems().filter(is_new) {
-                warn!("{problem}");
-            }
-        }
-        let unsatisfied = now.iter().any(|status| status.unsatisfied.is_some());
-        if self.gate != Gate::Open {
-            let waits = unsatisfied && self.settings.binding_mode == BindingMode::Strict;
-            if waits && changed {
-                info!("Waiting for service binds...");
-            }
-            self.gate = if waits {
-                Gate::WaitingForBinds
-            } else {
-                Gate::Closed
-            };
-        }
-        self.binds = now;
-    }
-
-    fn write(
-        &mut self,
-        revision: &Revision,
-        world: &World,
-        paths: &Paths,
-    ) -> Result<(), Vec<String>> {
-        let line = |error: crate::files::FilesError| vec![error.to_string()];
-        let files = if let Some(files) = &mut self.files {
-            files
-        } else {
-            self.user =
-                user(&self.settings, &revision.package.facts).map_err(|problem| vec![problem])?;
-            let owner = self.user.as_ref().map(|ids| Owner {
-                uid: ids.uid,
-                gid: ids.gid,
-            });
-            self.files
-                .insert(ServiceFiles::open(paths.svc.clone(), owner).map_err(line)?)
-        };
-        if self.stale || self.uploaded != world.files {
-            let contents = world
-                .files
-                .iter()
-                .map(|(name, file)| (name.as_str(), file.content.as_slice()));
-            let written = files.write_uploaded(&contents.collect()).map_err(line)?;
-            for path in written.written.iter().chain(&written.removed) {
-                info!(%path, "service file changed");
-                self.files_updated = true;
-            }
-            self.uploaded.clone_from(&world.files);
-        }
-        if self.stale || self.on_disk != revision.files {
-            let written = files.write(&revision.files).map_err(line)?;
-            for path in &written.written {
-                info!(%path, "written");
-            }
-            for path in &written.removed {
-                info!(%path, "removed");
-            }
-            self.stale = false;
-            self.on_disk = Arc::clone(&revision.files);
-        }
-        Ok(())
-    }
-
     fn accept(&mut self, world: &Arc<World>, revision: Revision, paths: Paths) -> Event {
         for warning in &revision.warnings {
             warn!("{warning}");
@@ -374,38 +257,4 @@ impl Accepted {
             self.rejections = problems;
         }
     }
-
-    /// Settings that the own Pod has now but not at the start, and that are not followed.
-    pub(super) fn pending(&self, view: &View) -> Vec<String> {
-        let (true, Some(settings)) = (self.pinned, &view.settings) else {
-            return Vec::new();
-        };
-        self.settings.pending(settings)
-    }
-}
-
-/// Who hooks and the main process run as: whom the settings name, else the package; `None` when that is kubesup's own user,
-/// or when kubesup may not choose.
-fn user(settings: &Settings, facts: &Facts) -> Result<Option<Ids>, String> {
-    let (name, group) = match &settings.user {
-        Some(run_as) => (run_as.user.as_str(), run_as.group.as_deref()),
-        None if facts.svc_user.is_empty() => return Ok(None),
-        None => {
-            let group = Some(facts.svc_group.as_str()).filter(|group| !group.is_empty());
-            (facts.svc_user.as_str(), group)
-        }
-    };
-    if !users::may_switch().map_err(|error| format!("cannot read /proc/self/status: {error}"))? {
-        // As in Habitat: a Pod may forbid it, and its runAsUser says whom instead.
-        warn!(
-            "running as self and not as {name}: the capabilities CHOWN, SETGID and SETUID are needed to choose"
-        );
-        return Ok(None);
-    }
-    let ids = users::find(name, group).map_err(|error| error.to_string())?;
-    if users::is_self(&ids) {
-        return Ok(None);
-    }
-    info!(user = name, uid = ids.uid, gid = ids.gid, groups = ?ids.groups, "hooks and the program run as another user");
-    Ok(Some(ids))
 }

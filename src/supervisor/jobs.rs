@@ -1,9 +1,9 @@
 //! Owns the processes of the service: which hook is which child, what it runs with, its pid file. Never decides when one
 //! starts or stops.
 
-use std::ffi::OsString;
+mod command;
+
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 
 use futures::StreamExt as _;
@@ -13,17 +13,9 @@ use tracing::{debug, error, info, warn};
 
 use super::accept::Accepted;
 use super::probe;
-use crate::config::{HealthCheck, LogFormat, Output, Settings};
 use crate::files::ServiceFiles;
 use crate::lifecycle::{Event, Job};
-use crate::package::Run;
-use crate::process::{
-    Command, Copying, Exit, Format, KillGroup, Labels, OutputMode, Processes, Reaped, StderrTo,
-    Sweep, terminal,
-};
-
-/// Variables that hold secrets of the supervisor and are not for hooks or the program.
-const SECRETS: [&str; 1] = ["HAB_SUP_GATEWAY_AUTH_TOKEN"];
+use crate::process::{Copying, Exit, Processes, Reaped, Sweep, terminal};
 
 type Ending = Pin<Box<dyn Future<Output = (Job, Outcome)>>>;
 
@@ -108,69 +100,6 @@ impl Jobs {
             let code = probing.await.unwrap_or(KILLED);
             (Job::HealthCheck, Outcome::Probe(code))
         }));
-    }
-
-    /// What the job runs. For the main process that is the copy of its hook, as in Habitat, or the command after `--`.
-    fn command(&self, job: Job, accepted: &Accepted) -> Option<Command> {
-        let service = accepted.service()?;
-        let files = accepted.files()?;
-        let settings = accepted.settings();
-        let (program, args) = match (job, service.package.run()?, &settings.health_check) {
-            (Job::Main, Run::Command(command), _) => {
-                (PathBuf::from(&command.program), command.args.clone())
-            }
-            (Job::Main, Run::Hook(_), _) => {
-                let written = files.write_run(accepted.hook_text(job.hook())?);
-                (
-                    written
-                        .inspect_err(|error| error!(%error, "run hook not installed"))
-                        .ok()?,
-                    Vec::new(),
-                )
-            }
-            (Job::HealthCheck, _, Some(HealthCheck::Exec(words))) => {
-                let (program, args) = words.split_first()?;
-                (
-                    PathBuf::from(program),
-                    args.iter().map(OsString::from).collect(),
-                )
-            }
-            _ => (files.path(&format!("hooks/{}", job.hook())), Vec::new()),
-        };
-        let log = |stream: &str| files.path(&format!("logs/{}.{stream}.log", job.hook()));
-        let own = self
-            .environment
-            .iter()
-            .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let package = service
-            .package
-            .facts
-            .env
-            .iter()
-            .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        Some(Command {
-            program,
-            args,
-            env: own.chain(package).collect(),
-            env_remove: SECRETS.iter().map(OsString::from).collect(),
-            current_dir: None,
-            output: match (job, settings.tty, settings.output) {
-                (Job::Main, true, _) => OutputMode::Terminal,
-                (Job::Main, false, Output::Inherit) => OutputMode::Inherit,
-                (Job::Main, false, Output::Pass) => OutputMode::Pass,
-                _ => OutputMode::Logged {
-                    stdout: log("stdout"),
-                    stderr: log("stderr"),
-                },
-            },
-            format: format(job, settings),
-            user: accepted.user().cloned(),
-            kill_group_on_exit: if job == Job::Main {
-                KillGroup::OnExit
-            } else {
-                KillGroup::Never
-            },
-        })
     }
 
     /// Takes note of the end of a job.
@@ -281,30 +210,6 @@ impl Jobs {
 
 fn not_started(job: Job, code: i32, output: Vec<String>) -> Event {
     Event::Ended { job, code, output }
-}
-
-/// How the job's output is shown, with Habitat's labels.
-fn format(job: Job, settings: &Settings) -> Format {
-    let group = format!("{}.{}", settings.name, settings.group);
-    let labels = match job {
-        Job::Main => Labels {
-            preamble: group,
-            stdout: "O",
-            stderr: "E",
-            stderr_to: StderrTo::Stderr,
-        },
-        _ => Labels {
-            preamble: format!("{group} hook[{}]:", job.hook()),
-            stdout: "HK",
-            stderr: "HK",
-            stderr_to: StderrTo::Stdout,
-        },
-    };
-    match settings.log_format {
-        LogFormat::Plain => Format::Plain,
-        LogFormat::Habitat => Format::Habitat(labels),
-        LogFormat::Json => Format::Json(labels),
-    }
 }
 
 /// The shell's code for a program that is not there.

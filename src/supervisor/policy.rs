@@ -1,4 +1,5 @@
-//! Owns what settings, own Pod and package say about the life cycle. Decides nothing of it.
+//! Owns what follows from the settings, the own Pod and the package for the life cycle: its policy, and the signals that
+//! stop it. Knows nothing of what runs.
 
 use std::time::Duration;
 
@@ -6,16 +7,6 @@ use crate::config::{Settings, resolve};
 use crate::lifecycle::{CheckKind, Drain, Policy};
 use crate::package::Package;
 use crate::world::{DEFAULT_GRACE_SECONDS, OwnPod};
-
-/// Signals that mean stop besides TERM, INT and QUIT: the setting's and the image's.
-pub(super) fn stop_signals(settings: &Settings, pod: &OwnPod) -> Vec<i32> {
-    let image = pod
-        .container
-        .stop_signal
-        .as_deref()
-        .and_then(resolve::parse_signal);
-    settings.stop_signal.into_iter().chain(image).collect()
-}
 
 /// What settings, own Pod and package say about the life cycle.
 pub(super) fn policy(
@@ -60,64 +51,102 @@ pub(super) fn policy(
             linger: settings.drain_linger,
             max: settings.drain_max,
         }),
-        // Members of a group have different UIDs, so that they do not all pick the same moment.
-        seed: pod.map_or(1, |pod| {
-            pod.uid
-                .bytes()
-                .fold(u64::from(std::process::id()), |seed, byte| {
-                    seed.rotate_left(7) ^ u64::from(byte)
-                })
-        }),
+        seed: pod.map_or(1, |pod| seed(&pod.uid)),
     }
+}
+
+/// Members of a group have different UIDs, so that they do not all pick the same moment.
+fn seed(uid: &str) -> u64 {
+    let own = u64::from(std::process::id());
+    uid.bytes()
+        .fold(own, |seed, byte| seed.rotate_left(7) ^ u64::from(byte))
+}
+
+/// Signals that mean stop besides TERM, INT and QUIT: the setting's and the image's.
+pub(super) fn stop_signals(settings: &Settings, pod: &OwnPod) -> Vec<i32> {
+    let image = pod
+        .container
+        .stop_signal
+        .as_deref()
+        .and_then(resolve::parse_signal);
+    settings.stop_signal.into_iter().chain(image).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::settings;
     use super::*;
-    use crate::config::{Key, Layer, Layers, Origin, load};
+    use crate::config::Key;
+    use crate::package::Facts;
+    use crate::world::Container;
 
-    fn settings(flags: &[(Key, &str)]) -> Settings {
-        let flags = flags
-            .iter()
-            .fold(Layer::new(Origin::Flag), |layer, (key, text)| {
-                layer.with(*key, *text)
-            });
-        let layers = Layers {
-            below_pod: vec![load::defaults()],
-            above_pod: vec![flags],
-        };
-        resolve(&layers, None).expect("settings")
+    fn pod(uid: &str, stop_signal: Option<&str>) -> OwnPod {
+        OwnPod {
+            uid: uid.into(),
+            grace_seconds: 7,
+            container: Container {
+                stop_signal: stop_signal.map(Into::into),
+                ..Container::default()
+            },
+            ..OwnPod::default()
+        }
     }
 
-    fn pod(stop_signal: Option<&str>, grace_seconds: i64) -> OwnPod {
-        let mut pod = OwnPod {
-            grace_seconds,
-            ..OwnPod::default()
-        };
-        pod.container.stop_signal = stop_signal.map(ToOwned::to_owned);
-        pod
+    fn package(facts: Facts) -> Package {
+        Package {
+            facts,
+            ..Package::default()
+        }
     }
 
     #[test]
-    fn the_signal_that_the_image_names_means_stop_beside_that_of_the_setting() {
-        let of = |flags: &[(Key, &str)], image| stop_signals(&settings(flags), &pod(image, 30));
-        let set = [(Key::StopSignal, "USR2")];
-        assert_eq!(of(&[], None), [0; 0]);
-        assert_eq!(of(&[], Some("SIGUSR1")), [10]);
-        assert_eq!(of(&[], Some("SIGRTMIN+3")), [37]);
-        assert_eq!(of(&set, Some("SIGUSR1")), [12, 10]);
+    fn the_grace_is_the_pods_and_before_that_is_known_what_kubernetes_gives() {
+        let settings = settings(&[]);
+        let grace = |pod: Option<&OwnPod>| policy(&settings, pod, None).grace;
+        assert_eq!(grace(None), Duration::from_secs(30));
+        assert_eq!(grace(Some(&pod("a", None))), Duration::from_secs(7));
+    }
+
+    #[test]
+    fn the_time_to_stop_is_the_settings_else_the_packages() {
+        let package = package(Facts {
+            shutdown_timeout: Some(8),
+            shutdown_signal: Some("QUIT".into()),
+            ..Facts::default()
+        });
+        let by_package = policy(&settings(&[]), None, Some(&package));
+        assert_eq!(by_package.shutdown_timeout, Some(Duration::from_secs(8)));
+        assert_eq!(by_package.stop_signal, Some(3));
+        let given = settings(&[(Key::ShutdownTimeout, "4s")]);
+        let by_settings = policy(&given, None, Some(&package));
+        assert_eq!(by_settings.shutdown_timeout, Some(Duration::from_secs(4)));
+    }
+
+    #[test]
+    fn a_health_check_of_the_settings_stands_in_for_the_hook() {
+        let check = |given: &[(Key, &str)]| policy(&settings(given), None, None).check;
+        assert_eq!(check(&[]), CheckKind::Hook);
         assert_eq!(
-            of(&set, Some("odd")),
-            [12],
-            "and what is no signal means nothing"
+            check(&[(Key::HealthCheck, "tcp://:5432")]),
+            CheckKind::Setting
         );
     }
 
     #[test]
-    fn the_grace_is_the_pods_and_before_it_is_known_what_the_api_server_would_put() {
-        let grace = |pod: Option<&OwnPod>| policy(&settings(&[]), pod, None).grace.as_secs();
-        assert_eq!(grace(None), 30);
-        assert_eq!(grace(Some(&pod(None, 7))), 7);
-        assert_eq!(grace(Some(&pod(None, -1))), 0);
+    fn members_of_a_group_have_different_seeds() {
+        let settings = settings(&[]);
+        let seed = |uid: &str| policy(&settings, Some(&pod(uid, None)), None).seed;
+        assert_ne!(seed("a"), seed("b"));
+        assert_eq!(seed("a"), seed("a"));
+    }
+
+    #[test]
+    fn the_settings_stop_signal_and_the_images_both_stop() {
+        let pod = pod("a", Some("SIGQUIT"));
+        assert_eq!(stop_signals(&settings(&[]), &pod), [3]);
+        let real_time = self::pod("a", Some("SIGRTMIN+3"));
+        assert_eq!(stop_signals(&settings(&[]), &real_time), [37]);
+        let given = settings(&[(Key::StopSignal, "USR1")]);
+        assert_eq!(stop_signals(&given, &pod), [10, 3]);
     }
 }

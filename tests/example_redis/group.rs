@@ -7,7 +7,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Pod, PodStatus, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::ListParams;
 use rustix::process::{Pid, Signal};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -140,23 +140,14 @@ impl Group {
         spec["volumes"] = json!([{"name": "data", "emptyDir": {}}]);
         self.namespace
             .put::<Pod>(json!({"metadata": metadata, "spec": spec}));
-        let ip = address(number);
-        self.status(number, &json!({"podIP": ip, "podIPs": [{"ip": ip}]}));
-    }
-
-    fn status(&self, number: u8, status: &Value) {
-        block_on(self.namespace.api::<Pod>().patch_status(
-            &name(number),
-            &PatchParams::default(),
-            &Patch::Merge(&json!({"status": status})),
-        ))
-        .expect("a status");
+        self.namespace.address(&name(number), &address(number));
     }
 
     /// As the kubelet says it: a container that does not run is not ready.
     fn ready(&self, number: u8, ready: &str) {
         let conditions = json!([{"type": "Ready", "status": ready}]);
-        self.status(number, &json!({"conditions": conditions}));
+        self.namespace
+            .status(&name(number), json!({"conditions": conditions}));
     }
 
     fn endpoints(&self) {

@@ -227,11 +227,7 @@ fn a_hook_needs_no_run_bit_and_one_without_a_shebang_is_named() {
         "{log}"
     );
     assert_eq!(kubesup.item()["health_check"], "Unknown");
-    wait_until(
-        "the program runs all the same",
-        || kubesup.output(),
-        |output| output == "init\nstarted\n",
-    );
+    kubesup.wait_printed("init\nstarted\n");
 }
 
 /// Leaves something behind that has its pipes, and ignores TERM.

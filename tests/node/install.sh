@@ -2,7 +2,7 @@
 # Installs what a node for the tests needs and this machine has not: Debian's packages, by apt-get.
 set -euo pipefail
 packages=()
-for pair in containerd:containerd runc:runc iptables:iptables conntrack:conntrack ip:iproute2 curl:curl tini-static:tini; do
+for pair in runc:runc iptables:iptables conntrack:conntrack ip:iproute2 curl:curl tini-static:tini; do
   command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
 done
 [ -x /usr/lib/cni/bridge ] || packages+=(containernetworking-plugins)

@@ -18,10 +18,11 @@ if [ "${1:-}" != --inside ]; then
   fi
   "$here/install.sh"
   NODE_ASSETS=$("$here/../kubernetes/build.sh" etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy)
+  NODE_CONTAINERD=$("$here/containerd.sh")
   KUBECTL=$("$here/../kubernetes/kubectl.sh")
   NODE_WORK=$(mktemp -d "${TMPDIR:-/tmp}/kubesup-node.XXXXXX")
   NODE_CGROUP=$(basename "$NODE_WORK" | tr . -)
-  export NODE_ASSETS KUBECTL NODE_WORK NODE_CGROUP
+  export NODE_ASSETS NODE_CONTAINERD KUBECTL NODE_WORK NODE_CGROUP
   # What a kubelet sets for the whole machine.
   settings=(vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys kernel.keys.root_maxbytes)
   values=()
@@ -110,22 +111,26 @@ start kube-controller-manager "$NODE_ASSETS/kube-controller-manager" --kubeconfi
   --use-service-account-credentials=false --service-account-private-key-file="$key" --root-ca-file="$certificate" --secure-port=0
 start kube-scheduler "$NODE_ASSETS/kube-scheduler" --kubeconfig="$KUBECONFIG" --leader-elect=false --secure-port=0
 
+PATH=$NODE_CONTAINERD:$PATH
 cat >"$work/conf/containerd.toml" <<CONFIG
-version = 2
+version = 3
 root = "$work/containerd"
 state = "/run/containerd"
 [grpc]
   address = "/run/containerd/containerd.sock"
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "docker.io/library/pause:node"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "$work/opt"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+  sandbox = "docker.io/library/pause:node"
+[plugins."io.containerd.cri.v1.runtime"]
   disable_apparmor = true
   restrict_oom_score_adj = true
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+  [plugins."io.containerd.cri.v1.runtime".cni]
+    bin_dirs = ["/usr/lib/cni"]
     conf_dir = "$work/conf/cni"
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+    [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
       SystemdCgroup = false
 CONFIG
 mkdir -p "$work/conf/cni"
@@ -141,7 +146,7 @@ echo 'int pause(void); int main(void) { for (;;) pause(); }' >"$work/conf/pause.
 cc -static -Os -o "$work/conf/pause" "$work/conf/pause.c"
 "$here/../../image/archive.sh" "$work/conf/pause.tar" docker.io/library/pause:node "$(dpkg --print-architecture)" /pause pause="$work/conf/pause":0755 >/dev/null
 for archive in "$work/conf/pause.tar" ${NODE_IMAGES:-}; do
-  ctr --address /run/containerd/containerd.sock --namespace k8s.io images import "$archive" >>"$work/logs/import.log"
+  ctr --address /run/containerd/containerd.sock --namespace k8s.io images import "$archive" >>"$work/logs/import.log" 2>&1 || { cat "$work/logs/import.log" >&2; exit 1; }
 done
 
 cat >"$work/conf/kubelet.yaml" <<CONFIG

@@ -3,7 +3,7 @@
 set -uo pipefail
 lacks() { echo "$*"; exit 1; }
 [ "$(id -u)" = 0 ] || lacks "it takes root"
-command -v apt-get >/dev/null || command -v containerd >/dev/null || lacks "there is no containerd and no apt-get"
+command -v apt-get >/dev/null || command -v runc >/dev/null || lacks "there is no runc and no apt-get"
 unshare --mount --net --pid --fork --kill-child --mount-proc true 2>/dev/null || lacks "mount, network and PID namespaces are not permitted"
 probe=$(mktemp -d)
 trap 'rm -rf "$probe"' EXIT

@@ -38,7 +38,7 @@ state() {
   done | sort
   echo "# folders"
   find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'kubesup-node.*' | sort
-  for folder in /var/lib/kubelet /var/lib/containerd /var/lib/cni /run/containerd /var/log/pods /var/log/containers; do
+  for folder in /var/lib/kubelet /var/lib/containerd /var/lib/cni /opt/containerd /run/containerd /var/log/pods /var/log/containers; do
     if [ -e "$folder" ]; then find "$folder" -maxdepth 1 | sort; fi
   done
 }

@@ -39,7 +39,7 @@ each() { # a condition with $address
 }
 
 # The StatefulSet as it is, or under the component restricted in a namespace that admits nothing else. The component names its
-# container main, and knows of an init container that the demo has not.
+# container main.
 workload() {
   if [ -z "${STORY_RESTRICTED:-}" ]; then cat "$root/examples/demo/stateful-set.yaml"; return; fi
   local inner=$NODE_WORK/inner outer=$NODE_WORK/outer
@@ -59,7 +59,6 @@ patches:
   - target: {kind: StatefulSet}
     patch: |-
       - {op: replace, path: /spec/template/spec/containers/0/name, value: demo}
-      - {op: remove, path: /spec/template/spec/initContainers}
 OUTER
   k kustomize "$outer"
 }

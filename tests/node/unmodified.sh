@@ -92,10 +92,21 @@ k delete -k "$folder" --wait >/dev/null
 await "nginx is gone" 60 '[ -z "$(k get pods -o name)" ]'
 
 # What the two others have in common: one replica of the program's image, with its stock command as args.
-single() { # name, args as JSON, template file, hooks as file names
-  local folder=$NODE_WORK/$1 up
+single() { # name, args as JSON, template file, hooks as file names, how kubesup comes in
+  local folder=$NODE_WORK/$1 up reference=
+  # kustomize's images reach containers only.
+  [ "$5" != image-volume ] || reference="
+  - target: {kind: StatefulSet}
+    patch: |-
+      apiVersion: apps/v1
+      kind: StatefulSet
+      metadata: {name: any}
+      spec:
+        template:
+          spec:
+            volumes: [{name: kubesup-image, image: {reference: 'kubesup:$KUBESUP_VERSION'}}]"
   up=$(realpath --relative-to="$(realpath "$folder")" "$(realpath "$root")/manifests")
-  overlay "$folder" "$up/base, workload.yaml" "components: [$up/inject, $up/restricted]
+  overlay "$folder" "$up/base, workload.yaml" "components: [$up/$5, $up/restricted]
 namePrefix: $1-
 generatorOptions: {disableNameSuffixHash: true}
 configMapGenerator: [{name: templates, files: [$3]}, {name: hooks, files: [$4]}]
@@ -103,7 +114,7 @@ patches:
   - target: {kind: Role, name: kubesup}
     patch: |-
       - {op: add, path: /rules/2/resourceNames/-, value: templates}
-      - {op: add, path: /rules/2/resourceNames/-, value: hooks}"
+      - {op: add, path: /rules/2/resourceNames/-, value: hooks}$reference"
   cat >"$folder/workload.yaml" <<WORKLOAD
 apiVersion: apps/v1
 kind: StatefulSet
@@ -137,17 +148,19 @@ protected-mode no
 maxmemory {{default "16mb" cfg.maxmemory}}
 CONF
 printf '#!/bin/sh\nexec redis-cli config set maxmemory {{default "16mb" cfg.maxmemory}}\n' >"$NODE_WORK/redis/reconfigure"
-single redis '[redis-server, /kubesup/svc/redis/config/redis.conf]' redis.conf reconfigure
 asks() { k exec redis-it-0 -c main -- redis-cli config get maxmemory | tail -n 1; }
-await "redis has the template's memory" 10 '[ "$(asks)" = 16777216 ]'
-k patch configmap redis-config --type=merge -p '{"data": {"maxmemory": "8mb"}}' >/dev/null
-await "redis is reconfigured" 10 '[ "$(asks)" = 8388608 ]'
-[ "$(restarts | awk '{ print $2 }')" = 0 ] || fail "redis was restarted"
-stop redis-it-0
-grep -q "Redis is now ready to exit, bye bye" "$NODE_WORK/redis-it-0.log" || fail "redis did not end in order: $(tail -n 20 "$NODE_WORK/redis-it-0.log")"
-holds "an unmodified Redis is configured, reconfigured and stopped in order, restricted"
-k delete -k "$NODE_WORK/redis" --wait >/dev/null
-await "redis is gone" 60 '[ -z "$(k get pods -o name)" ]'
+for form in inject image-volume; do
+  single redis '[redis-server, /kubesup/svc/redis/config/redis.conf]' redis.conf reconfigure "$form"
+  await "redis has the template's memory" 10 '[ "$(asks)" = 16777216 ]'
+  k patch configmap redis-config --type=merge -p '{"data": {"maxmemory": "8mb"}}' >/dev/null
+  await "redis is reconfigured" 10 '[ "$(asks)" = 8388608 ]'
+  [ "$(restarts | awk '{ print $2 }')" = 0 ] || fail "redis was restarted"
+  stop redis-it-0
+  grep -q "Redis is now ready to exit, bye bye" "$NODE_WORK/redis-it-0.log" || fail "redis did not end in order: $(tail -n 20 "$NODE_WORK/redis-it-0.log")"
+  holds "an unmodified Redis is configured, reconfigured and stopped in order, restricted, by the component $form"
+  k delete -k "$NODE_WORK/redis" --wait >/dev/null
+  await "redis is gone" 60 '[ -z "$(k get pods -o name)" ]'
+done
 
 # PostgreSQL makes its database in an init hook, as its users do it in an entrypoint script.
 programs=/usr/lib/postgresql/$POSTGRESQL/bin
@@ -162,7 +175,7 @@ cat >"$NODE_WORK/postgres/init" <<INIT
 [ -e /data/base/PG_VERSION ] || exec $programs/initdb -D /data/base -U postgres -A trust --locale=C -E UTF8
 INIT
 printf '#!/bin/sh\nexec %s/pg_ctl reload -D /data/base\n' "$programs" >"$NODE_WORK/postgres/reconfigure"
-single postgres "[$programs/postgres, -D, /data/base, -c, config_file=/kubesup/svc/postgres/config/postgresql.conf]" postgresql.conf "init, reconfigure"
+single postgres "[$programs/postgres, -D, /data/base, -c, config_file=/kubesup/svc/postgres/config/postgresql.conf]" postgresql.conf "init, reconfigure" inject
 asks() { k exec postgres-it-0 -c main -- "$programs/psql" -h /tmp -U postgres -Atc 'show work_mem'; }
 await "PostgreSQL has the template's memory" 30 '[ "$(asks)" = 4MB ]'
 k patch configmap postgres-config --type=merge -p '{"data": {"work_mem": "7MB"}}' >/dev/null
@@ -174,5 +187,3 @@ grep -q "received fast shutdown request" "$NODE_WORK/postgres-it-0.log" || fail 
 grep -q "database system is shut down" "$NODE_WORK/postgres-it-0.log" || fail "PostgreSQL did not end in order: $(tail -n 20 "$NODE_WORK/postgres-it-0.log")"
 holds "an unmodified PostgreSQL is configured, reconfigured and stopped by its image's STOPSIGNAL, INT, restricted"
 k delete -k "$NODE_WORK/postgres" --wait >/dev/null
-
-echo "not tested: the component image-volume; this node's $(containerd --version | awk '{ print "containerd " $3 }') mounts no images (it takes 2.1)"

@@ -294,6 +294,15 @@ impl Kubesup {
         )
     }
 
+    /// Waits until all that the program and its hooks have printed is this.
+    pub fn wait_printed(&self, text: &str) {
+        wait_until(
+            &format!("what is printed is {text:?}"),
+            || self.output(),
+            |output| output == text,
+        );
+    }
+
     /// The main process's pid; waits for one.
     pub fn main_pid(&self) -> i64 {
         wait_for("a main process", SOON, || {

@@ -123,14 +123,34 @@ impl<'a> Namespace<'a> {
             // On a node, else a deletion has no grace.
             "spec": {"nodeName": "node", "hostname": name, "subdomain": SERVICE, "containers": [{"name": "demo", "image": "demo"}]},
         }));
-        let ip = format!("10.1.0.{}", number + 1);
-        let status = json!({"status": {"podIP": ip, "podIPs": [{"ip": ip}]}});
-        block_on(self.api::<Pod>().patch_status(
-            &name,
-            &PatchParams::default(),
-            &Patch::Merge(&status),
-        ))
-        .expect("a status")
+        self.address(&name, &format!("10.1.0.{}", number + 1))
+    }
+
+    /// The Pod `demo-0` with kubesup's readiness gate, and a condition of somebody else.
+    pub fn gated_pod(&self, annotations: Value) {
+        self.put::<Pod>(json!({
+            "metadata": {"name": POD, "labels": {"app.kubernetes.io/name": "demo"}, "annotations": annotations},
+            "spec": {"hostname": POD, "subdomain": SERVICE, "readinessGates": [{"conditionType": "kubesup.dev/healthy"}],
+                "containers": [{"name": "demo", "image": "demo"}]},
+        }));
+        let conditions = json!([{"type": "Initialized", "status": "True"}]);
+        let ips = json!([{"ip": "10.1.0.1"}]);
+        self.status(
+            POD,
+            json!({"podIP": "10.1.0.1", "podIPs": ips, "conditions": conditions}),
+        );
+    }
+
+    /// Gives a Pod its IP.
+    pub fn address(&self, pod: &str, ip: &str) -> Pod {
+        self.status(pod, json!({"podIP": ip, "podIPs": [{"ip": ip}]}))
+    }
+
+    /// Writes into a Pod's status, as its kubelet does.
+    pub fn status(&self, pod: &str, status: Value) -> Pod {
+        let patch = Patch::Merge(json!({"status": status}));
+        let api = self.api::<Pod>();
+        block_on(api.patch_status(pod, &PatchParams::default(), &patch)).expect("a status")
     }
 
     /// The Service and its EndpointSlice: each endpoint is an address and its conditions.

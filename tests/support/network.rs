@@ -37,7 +37,7 @@ pub fn in_own_network(test: &str, body: impl FnOnce()) {
     );
 }
 
-/// The directory with redis-server, redis-cli, nginx and ip.
+/// The directory with redis-server, redis-cli, nginx, ip and tini.
 #[expect(
     clippy::disallowed_methods,
     reason = "a test waits for its own children"
@@ -55,7 +55,7 @@ pub fn programs() -> &'static Path {
             .expect("bash");
         assert!(
             brought.status.success(),
-            "the programs of the examples are missing; see above"
+            "real programs are missing; see above"
         );
         PathBuf::from(String::from_utf8(brought.stdout).expect("a path").trim())
     })

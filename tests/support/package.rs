@@ -52,3 +52,6 @@ pub fn demo_package() -> Folder {
 
 /// A `reconfigure` hook that notes each of its runs.
 pub const RECONFIGURE: &str = "#!/bin/sh\ncat {{pkg.svc_config_path}}/app.conf >> {{pkg.svc_var_path}}/reconfigured\necho end >> {{pkg.svc_var_path}}/reconfigured\n";
+
+/// A `health-check` hook that is Critical while there is a file `sick` in the service's `var`.
+pub const HEALTH_CHECK: &str = "#!/bin/sh\ncat {{pkg.svc_var_path}}/sick && exit 2\nexit 0\n";

@@ -2,14 +2,13 @@
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::api_server::ApiServer;
 use super::kubesup::Kubesup;
 use super::namespace::{Namespace, SERVICE};
 use super::package::Folder;
-use super::{block_on, wait_until};
+use super::wait_until;
 
 /// The group's Lease.
 pub const LEASE: &str = "kubesup.demo.default";
@@ -55,10 +54,7 @@ fn pod(namespace: &Namespace<'_>, number: u8, more: &Value) {
         "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "demo"}, "annotations": annotations},
         "spec": {"hostname": name, "subdomain": SERVICE, "containers": [{"name": "demo", "image": "demo"}]},
     }));
-    let ip = format!("10.1.0.{}", number + 1);
-    let status = Patch::Merge(json!({"status": {"podIP": ip, "podIPs": [{"ip": ip}]}}));
-    let pods = namespace.api::<Pod>();
-    block_on(pods.patch_status(&name, &PatchParams::default(), &status)).expect("a status");
+    namespace.address(&name, &format!("10.1.0.{}", number + 1));
 }
 
 /// A program that takes over the lead, and gives it up, in its `reconfigure`.

@@ -82,17 +82,26 @@ async fn predecessor(server: &Server) {
     server.list("leases").await.items(&[lease]).await;
 }
 
+/// It has seen that Lease: while the watch that it holds goes on, the next request is the release.
+async fn sees_its_predecessor(
+    server: &Server,
+    task: &mut (impl Future<Output = ()> + Unpin),
+) -> Call {
+    tokio::select! {
+        () = predecessor(server) => {}
+        () = &mut *task => panic!("the task has ended"),
+    }
+    let watch = call(server, task).await;
+    assert!(watch.is_watch(), "{}", watch.target);
+    watch
+}
+
 #[tokio::test]
 async fn a_lease_is_released_when_the_label_has_gone_and_not_before() {
     let server = Server::start().await;
     let (member, task) = member(&server).await;
     let mut task = pin!(task);
-    tokio::select! {
-        () = predecessor(&server) => {}
-        () = &mut task => panic!("the task has ended"),
-    }
-    let watch = call(&server, &mut task).await;
-    assert!(watch.is_watch(), "{}", watch.target);
+    let _watch = sees_its_predecessor(&server, &mut task).await;
     {
         let mut release = pin!(call(&server, &mut task));
         let early = tokio::time::timeout(role::UNLABEL / 4, &mut release).await;
@@ -108,12 +117,7 @@ async fn a_label_that_stays_does_not_keep_the_lease() {
     let server = Server::start().await;
     let (_member, task) = member(&server).await;
     let mut task = pin!(task);
-    tokio::select! {
-        () = predecessor(&server) => {}
-        () = &mut task => panic!("the task has ended"),
-    }
-    let watch = call(&server, &mut task).await;
-    assert!(watch.is_watch(), "{}", watch.target);
+    let _watch = sees_its_predecessor(&server, &mut task).await;
     let release = call(&server, &mut task).await;
     assert!(release.target.contains(NAME), "{}", release.target);
 }

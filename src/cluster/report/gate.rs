@@ -7,9 +7,9 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tracing::{debug, info, warn};
+use tracing::debug;
 
-use super::{Own, is_final, is_refused, within};
+use super::{Own, is_final, is_refused, say_not_kept, say_refused, within};
 use crate::cluster::access;
 use crate::cluster::backoff::Backoff;
 use crate::cluster::patience::Patience;
@@ -59,10 +59,7 @@ pub(super) async fn run(client: Client, own: Own, mut snapshots: watch::Receiver
                 if let Some(Err(error)) = &failed
                     && let Some(reason) = is_final(error, rbac::POD_STATUS)
                 {
-                    info!(
-                        "the readiness gate {GATE} is not kept: {}/{}: {reason}",
-                        own.namespace, own.name
-                    );
+                    say_not_kept(&format!("the readiness gate {GATE}"), &own, &reason);
                     return;
                 }
                 if let Some(Err(error)) = &failed
@@ -70,9 +67,7 @@ pub(super) async fn run(client: Client, own: Own, mut snapshots: watch::Receiver
                     && !warned
                 {
                     warned = true;
-                    warn!(
-                        "the API server refuses the readiness gate {GATE}; it is tried again, and more is at debug: {error}"
-                    );
+                    say_refused(&format!("the readiness gate {GATE}"), error);
                 }
                 debug!(error = ?failed, "the readiness gate cannot be written yet");
                 sleep(backoff.next(EVEN, None)).await;

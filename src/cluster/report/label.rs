@@ -9,9 +9,9 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tracing::{debug, info, warn};
+use tracing::debug;
 
-use super::{Own, is_final, is_refused, within};
+use super::{Own, is_final, is_refused, say_not_kept, say_refused, within};
 use crate::cluster::backoff::Backoff;
 use crate::cluster::patience::Patience;
 use crate::lifecycle::election::role::LABEL;
@@ -80,10 +80,7 @@ pub(super) async fn run(
                 {
                     label.send_replace(Label::Settled);
                     if said.replace("final") != Some("final") {
-                        info!(
-                            "the label {LABEL} is not kept: {}/{}: {reason}",
-                            own.namespace, own.name
-                        );
+                        say_not_kept(&format!("the label {LABEL}"), &own, &reason);
                     }
                     if !is_forbidden(error) {
                         return until_closed(roles).await;
@@ -94,9 +91,7 @@ pub(super) async fn run(
                         && is_refused(error)
                         && said.replace("refused") != Some("refused")
                     {
-                        warn!(
-                            "the API server refuses the label {LABEL}; it is tried again, and more is at debug: {error}"
-                        );
+                        say_refused(&format!("the label {LABEL}"), error);
                     }
                     debug!(error = ?failed, "the label {LABEL} cannot be written yet");
                     backoff.next(EVEN, None)

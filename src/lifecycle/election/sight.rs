@@ -43,8 +43,13 @@ impl Sight {
         }
     }
 
-    pub(super) fn is_absent(&self) -> bool {
-        self.lease == Lease::Absent
+    /// The version that a write has to be over; empty when there is no Lease.
+    pub(super) fn newest_version(&self) -> Option<&str> {
+        match &self.lease {
+            Lease::Present(record) => Some(&record.version),
+            Lease::Absent => Some(""),
+            Lease::Unknown => None,
+        }
     }
 
     pub(super) fn is_known(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::super::health;
+use super::super::health::{self, Checked};
 use super::super::restart::growing_pause;
 use super::super::status::{Health, TerminationReason};
 use super::super::{CheckKind, Command, Job, Notice, Now};
@@ -140,6 +140,7 @@ impl Lifecycle {
             (true, CheckKind::Hook) => Health::Unknown,
         };
         let shown = self.checks.take(
+            now.mono,
             result,
             self.health,
             self.policy.check,
@@ -148,7 +149,10 @@ impl Lifecycle {
         self.set_health(shown, commands);
         self.checks.schedule(
             now.mono,
-            result,
+            Checked {
+                result,
+                hung: ended.killed,
+            },
             self.policy.health_interval,
             &mut self.jitter,
         );

@@ -2,8 +2,12 @@ mod objects;
 mod own_pod;
 mod peers;
 
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+
 use super::*;
 use crate::config::load;
+use crate::world::{Delta, Sensitivity};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -4,7 +4,8 @@
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use super::{Election, Sent, State};
+use super::writes::Sent;
+use super::{Election, State};
 use crate::lifecycle::election::{Lease, Record};
 
 /// What is counted from where.
@@ -65,15 +66,16 @@ impl Election {
             Lease::Present(record) => normal.record(record, state),
             other => other.hash(state),
         }
-        self.pending.is_some().hash(state);
-        for sent in self.pending.iter().chain(&self.doubts) {
+        let writes = &self.writes;
+        writes.pending.is_some().hash(state);
+        for sent in writes.pending.iter().chain(&writes.doubts) {
             normal.sent(sent, state);
         }
-        let echo = self.echo.as_ref().map(|version| normal.version(version));
+        let echo = writes.echo.as_ref().map(|version| normal.version(version));
         echo.hash(state);
         // A version that is not the newest any more can never be equal to it again.
-        (self.refused.as_deref() == self.newest_version()).hash(state);
-        normal.future(self.next_write_at).hash(state);
+        (writes.refused.as_deref() == self.sight.newest_version()).hash(state);
+        normal.future(writes.next_at).hash(state);
         normal.future(self.stand_after).hash(state);
         let candidate = &self.candidate;
         (candidate.rendered, candidate.leaving, candidate.failures).hash(state);
