@@ -358,6 +358,53 @@ fn layer(origin: crate::config::Origin, values: &[(crate::config::Key, String)])
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{self, Invocation};
+
+    #[test]
+    fn defaults_are_below_the_package_local_mode_the_file_and_above_the_pod_environment_and_flags()
+    {
+        let directory = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        std::fs::write(path("IDENT"), "acme/web/1.0/20240101000000\n").expect("a file");
+        std::fs::write(path("settings.yaml"), "group: file\n").expect("a file");
+        let (package, file) = (
+            directory.path().display().to_string(),
+            path("settings.yaml"),
+        );
+        let words = ["kubesup", "run", "--package", &package, "--config", &file];
+        let arguments = match cli::parse(&words.map(OsString::from)) {
+            Ok(Invocation::Run(arguments)) => *arguments,
+            other => panic!("{other:?}"),
+        };
+        let surroundings = Surroundings {
+            environment: BTreeMap::new(),
+            token: None,
+            hostname: String::new(),
+        };
+        let local = Some(Layer::new(Origin::LocalMode));
+        let layers = layers(&arguments, &surroundings, local, &BTreeMap::new());
+        let layers = layers.expect("layers");
+        let origins = |layers: &[Layer]| -> Vec<_> {
+            layers.iter().map(|layer| layer.origin.clone()).collect()
+        };
+        assert_eq!(
+            origins(&layers.below_pod),
+            [
+                Origin::Defaults,
+                Origin::Package(directory.path().to_owned()),
+                Origin::LocalMode,
+                Origin::File(file.into()),
+            ]
+        );
+        assert_eq!(
+            origins(&layers.above_pod),
+            [
+                Origin::HabitatEnvironment,
+                Origin::Environment,
+                Origin::Flag
+            ]
+        );
+    }
 
     #[test]
     fn an_installed_package_has_habitats_root_and_a_plan_has_not() {

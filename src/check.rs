@@ -2,6 +2,7 @@
 //! Pure: it is given what was seen, and never looks itself.
 
 mod grace;
+mod network;
 mod objects;
 mod pod;
 mod probes;
@@ -13,6 +14,7 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use serde::Serialize;
 
 use crate::config::{Layers, Settings, load, resolve};
@@ -102,6 +104,8 @@ pub struct Inventory {
     pub leases: Option<BTreeSet<String>>,
     /// `ValidatingAdmissionPolicies`.
     pub policies: Option<BTreeSet<String>>,
+    /// `NetworkPolicies` of the own namespace; none where they may not be read.
+    pub network_policies: Vec<NetworkPolicy>,
 }
 
 /// What is checked.

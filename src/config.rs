@@ -6,10 +6,12 @@ pub mod bind;
 pub mod duration;
 pub mod keys;
 pub mod lease;
+mod live;
 pub mod load;
 pub mod resolve;
 pub mod supervision;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -137,6 +139,8 @@ pub struct Settings {
     pub role_label: RoleLabel,
     /// A missing value in a template is an error.
     pub strict: bool,
+    /// What the highest layer says of each key, as it is written.
+    pub written: BTreeMap<Key, String>,
 }
 
 impl Settings {
@@ -155,112 +159,6 @@ impl Settings {
     /// Whether the own Pod's label says who leads: it is asked for, and somebody leads.
     pub fn keeps_role_label(&self) -> bool {
         self.role_label == RoleLabel::Kept && self.topology == Topology::Leader
-    }
-
-    /// What can follow from the own Pod, as text by key, for comparing and showing.
-    pub fn shown(&self) -> Vec<(Key, String)> {
-        let objects = |objects: &[ObjectRef]| {
-            objects
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(",")
-        };
-        let time = |time: Duration| format!("{time:?}");
-        vec![
-            (Key::Name, self.name.clone()),
-            (Key::Group, self.group.clone()),
-            (Key::Org, self.org.clone().unwrap_or_default()),
-            (Key::Topology, format!("{:?}", self.topology).to_lowercase()),
-            (
-                Key::BindingMode,
-                format!("{:?}", self.binding_mode).to_lowercase(),
-            ),
-            (
-                Key::Bind,
-                self.binds
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(","),
-            ),
-            (Key::Service, self.service.clone().unwrap_or_default()),
-            (Key::Config, objects(&self.config)),
-            (Key::Secrets, objects(&self.secrets)),
-            (Key::Hooks, objects(&self.hooks)),
-            (Key::Templates, objects(&self.templates)),
-            (
-                Key::Files,
-                self.files
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(","),
-            ),
-            (Key::HealthCheckInterval, time(self.health_check_interval)),
-            (Key::HealthCheckTimeout, time(self.health_check_timeout)),
-            (Key::ReconfigureTimeout, time(self.reconfigure_timeout)),
-            (Key::FileUpdatedTimeout, time(self.file_updated_timeout)),
-            (Key::SuitabilityInterval, time(self.suitability_interval)),
-            (Key::SuitabilityTimeout, time(self.suitability_timeout)),
-            (Key::PostStopTimeout, time(self.post_stop_timeout)),
-            (
-                Key::ServiceMinBackoffPeriod,
-                time(self.service_min_backoff_period),
-            ),
-            (
-                Key::ServiceMaxBackoffPeriod,
-                time(self.service_max_backoff_period),
-            ),
-            (
-                Key::ServiceRestartCooldownPeriod,
-                time(self.service_restart_cooldown_period),
-            ),
-            (Key::OnExit, format!("{:?}", self.on_exit).to_lowercase()),
-            (Key::RemapExit, format!("{:?}", self.remap_exit)),
-            (Key::RewriteSignal, format!("{:?}", self.rewrite_signal)),
-            (Key::Output, format!("{:?}", self.output).to_lowercase()),
-            (
-                Key::LogFormat,
-                format!("{:?}", self.log_format).to_lowercase(),
-            ),
-            (
-                Key::User,
-                self.user
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-            ),
-            (Key::HealthCheck, format!("{:?}", self.health_check)),
-            (
-                Key::HealthCheckThreshold,
-                self.health_check_threshold.to_string(),
-            ),
-            (
-                Key::HealthCheckStartDelay,
-                time(self.health_check_start_delay),
-            ),
-            (
-                Key::OnHealthFailure,
-                format!("{:?}", self.on_health_failure).to_lowercase(),
-            ),
-            (Key::PostRunTimeout, format!("{:?}", self.post_run_timeout)),
-            (Key::InitTimeout, format!("{:?}", self.init_timeout)),
-            (Key::DrainLinger, format!("{:?}", self.drain_linger)),
-            (Key::DrainMax, format!("{:?}", self.drain_max)),
-            (Key::LeaseDuration, format!("{:?}", self.lease)),
-            (
-                Key::OnLostLease,
-                format!("{:?}", self.on_lost_lease).to_lowercase(),
-            ),
-            (
-                Key::RoleLabel,
-                format!("{:?}", self.role_label).to_lowercase(),
-            ),
-            (Key::SettleQuiet, format!("{:?}", self.settle_quiet)),
-            (Key::SettleMax, format!("{:?}", self.settle_max)),
-            (Key::Strict, self.strict.to_string()),
-        ]
     }
 }
 

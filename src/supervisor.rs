@@ -32,7 +32,7 @@ use crate::lifecycle::suitability::SuitabilityHook;
 use crate::lifecycle::{Command, Drained, Event, Job, Lifecycle, Notice, Now};
 use crate::process::Signals;
 use crate::snapshot::Snapshot;
-use crate::world::View;
+use crate::world::{Departing, View};
 use accept::Accepted;
 pub use dependencies::{Base, Dependencies, DrainRequest};
 use jobs::Jobs;
@@ -66,7 +66,7 @@ struct Supervisor {
     local: Local,
     jobs: Jobs,
     recorder: Recorder,
-    deleted: bool,
+    departing: Option<Departing>,
     exit_code: Option<i32>,
     drains: Option<mpsc::Sender<DrainRequest>>,
     /// The answer that a drain waits for.
@@ -119,7 +119,7 @@ impl Supervisor {
             local: Local::new(variables),
             jobs: Jobs::new(processes, environment),
             recorder: Recorder::new(reports),
-            deleted: false,
+            departing: None,
             exit_code: None,
             drains,
             draining: None,

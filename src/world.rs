@@ -9,6 +9,7 @@ pub mod config_map;
 pub mod fold;
 pub mod members;
 pub mod pod;
+mod quantity;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -344,6 +345,10 @@ pub struct View {
     pub world: Option<Arc<World>>,
     /// The settings that follow from the own Pod; `None` until it has been seen.
     pub settings: Option<Arc<Settings>>,
+    /// The same as it was when the world was complete first; `None` until then. But for what is live, these are in force.
+    pub start: Option<Arc<Settings>>,
+    /// The own Pod as it is now, whether or not the rest was seen; `None` while there is none.
+    pub pod: Option<Arc<OwnPod>>,
     /// What is missing or broken, one line each, as for `/readyz?verbose`.
     pub problems: Vec<String>,
     /// The same for watches that cannot be kept up though everything was seen once: the view may be old.

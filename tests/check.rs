@@ -98,6 +98,20 @@ fn broken_manifests_end_with_1_and_all_problems_come_at_once_with_their_remedies
 }
 
 #[test]
+fn a_network_policy_that_closes_the_http_port_to_everybody_is_a_warning() {
+    let folder = Folder::new();
+    let policy = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: closed}\n\
+        spec: {podSelector: {matchLabels: {app.kubernetes.io/name: demo}}, policyTypes: [Ingress]}\n";
+    folder.write("all.yaml", &format!("{GOOD}{policy}"));
+    let path = folder.path().display().to_string();
+    let outcome = command(&["check", "-f", &path], &[]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let text =
+        "warning  network: NetworkPolicy default/closed: nobody but the kubelet reaches port 9631";
+    assert!(outcome.stdout.contains(text), "{outcome:?}");
+}
+
+#[test]
 fn in_a_cluster_a_missing_config_map_and_a_missing_pod_are_told() {
     let namespace = Namespace::new(ApiServer::shared());
     namespace.grant(&["gone"]);

@@ -1,29 +1,21 @@
 //! Tokens as the kubelet gives them to a Pod: a file that is replaced, and that is worth nothing once the Pod is gone.
 
-use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
-use k8s_openapi::api::rbac::v1::RoleBinding;
-use kube::api::{Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
+use crate::support::account::{self, ACCOUNT, token};
 use crate::support::api_server::ApiServer;
 use crate::support::kubesup::{Builder, Kubesup};
 use crate::support::namespace::{Namespace, POD, SERVICE};
 use crate::support::package::{Folder, RECONFIGURE, demo_package};
 use crate::support::{SOON, block_on, wait_for, wait_until};
 
-const ACCOUNT: &str = "demo";
-
 /// The Pod with a `ServiceAccount` that may read what it names.
 fn namespace<'a>(server: &'a ApiServer, config_maps: &[&str], annotations: Value) -> Namespace<'a> {
     let namespace = Namespace::new(server);
     namespace.grant(config_maps);
-    namespace.put::<ServiceAccount>(json!({"metadata": {"name": ACCOUNT}}));
-    namespace.put::<RoleBinding>(json!({
-        "metadata": {"name": "account"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "kubesup"},
-        "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace.name}],
-    }));
+    account::make(&namespace);
     namespace.endpoints(&[]);
     namespace.put::<Pod>(json!({
         "metadata": {"name": POD, "labels": {"app.kubernetes.io/name": "demo"}, "annotations": annotations},
@@ -32,23 +24,6 @@ fn namespace<'a>(server: &'a ApiServer, config_maps: &[&str], annotations: Value
     }));
     namespace.address(POD, "10.1.0.1");
     namespace
-}
-
-/// A token that counts for as long as this object is there.
-fn token(namespace: &Namespace<'_>, kind: &str, name: &str) -> String {
-    let uid = match kind {
-        "Pod" => block_on(namespace.api::<Pod>().get(name)).map(|pod| pod.metadata.uid),
-        _ => block_on(namespace.api::<Secret>().get(name)).map(|secret| secret.metadata.uid),
-    };
-    let bound =
-        json!({"kind": kind, "apiVersion": "v1", "name": name, "uid": uid.expect("it is there")});
-    let request: TokenRequest = serde_json::from_value(json!({"metadata": {}, "spec": {
-        "audiences": [], "expirationSeconds": 600, "boundObjectRef": bound,
-    }}))
-    .expect("a request");
-    let api = namespace.api::<ServiceAccount>();
-    let made = block_on(api.create_token_request(ACCOUNT, &PostParams::default(), &request));
-    made.expect("a token").status.expect("a status").token
 }
 
 /// kubesup with its token in this folder's `token`.

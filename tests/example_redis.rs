@@ -170,10 +170,10 @@ fn a_replica_that_is_loading_does_not_lead() {
                 assert_eq!(leader.ask(&["SET", &key, &value]).as_deref(), Ok("OK"));
             }
             assert_eq!(leader.ask(&["WAIT", "2", "5000"]).as_deref(), Ok("2"));
-            // 20 s for the data that a full synchronisation brings, and Redis answers meanwhile. It asks for a full one after it has
+            // 40 s for the data that a full synchronisation brings, and Redis answers meanwhile. It asks for a full one after it has
             // written something by itself.
             for words in [
-                &["CONFIG", "SET", "key-load-delay", "20000"][..],
+                &["CONFIG", "SET", "key-load-delay", "40000"][..],
                 &[
                     "CONFIG",
                     "SET",
@@ -189,6 +189,12 @@ fn a_replica_that_is_loading_does_not_lead() {
             let ping = || Redis::once(loads, &["PING"]);
             let is_loading = |answer: &Result<_, String>| matches!(answer, Err(error) if error.contains("LOADING"));
             let _loading = wait_until("it is loading", ping, is_loading);
+            wait_for("its health is CRITICAL", FAILOVER, || {
+                match group.health(loads) {
+                    health if health == "CRITICAL" => Ok(()),
+                    health => Err(health),
+                }
+            });
 
             group.kill(killed);
             group.wait_leads(next, FAILOVER);

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::json;
+
+use crate::support::api_server::ApiServer;
 use crate::support::kubesup::Kubesup;
+use crate::support::namespace::{Namespace, POD};
 use crate::support::package::{Folder, demo_package};
 use crate::support::{wait_for, wait_until};
 
@@ -112,6 +117,43 @@ fn a_second_signal_shortens_the_grace() {
         "{:?}",
         begin.elapsed()
     );
+}
+
+#[test]
+fn a_second_deletion_with_less_grace_shortens_the_stop() {
+    let namespace = Namespace::new(ApiServer::shared());
+    namespace.grant(&[]);
+    namespace.endpoints(&[]);
+    namespace.pod(json!({}));
+    let package = demo_package();
+    package.write(
+        "hooks/run",
+        "#!/bin/sh\ntrap '' TERM\necho up\nwhile :; do sleep 0.05; done\n",
+    );
+    let builder = namespace.kubesup().package(package.path());
+    let mut kubesup = builder.flag("--drain-max", "0s").start();
+    wait_until(
+        "the program is up",
+        || kubesup.output(),
+        |output| output == "up\n",
+    );
+    namespace.delete_gracefully::<Pod>(POD, 3600);
+    wait_until(
+        "the deletion is seen",
+        || kubesup.log(),
+        |log| log.contains("the own Pod is being deleted"),
+    );
+    kubesup.signal(15);
+    wait_until(
+        "the stop has begun, and has its time",
+        || kubesup.log(),
+        |log| log.contains("KILL in 359"),
+    );
+    // Who does not want to wait does not get a second signal here, as the kubelet would send one.
+    namespace.delete_gracefully::<Pod>(POD, 1);
+    assert_eq!(kubesup.wait_exit(), 0, "{}", kubesup.log());
+    let log = kubesup.log();
+    assert!(log.contains("did not stop in time and was killed"), "{log}");
 }
 
 #[test]

@@ -50,6 +50,7 @@ mod reconfigure;
 mod render;
 mod restart;
 mod role_label;
+mod self_configuration;
 mod service_files;
 mod services_api;
 mod settings;

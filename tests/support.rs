@@ -1,5 +1,6 @@
 //! What the tests share: a real API server, objects in it, a kubesup process, and waiting with a deadline.
 
+pub mod account;
 pub mod api_server;
 pub mod audit;
 pub mod contract;

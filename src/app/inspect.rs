@@ -259,6 +259,10 @@ async fn look(client: &kube::Client, namespace: &str, settings: &Settings) -> In
         wanted_exports: BTreeMap::new(),
         // kubesup needs no right to read these, and has none.
         policies: None,
+        // Nor to these, which whoever asks from outside may have.
+        network_policies: access::list(client.clone(), namespace)
+            .await
+            .unwrap_or_default(),
     }
 }
 
@@ -315,6 +319,7 @@ fn inventory(objects: &Objects, namespace: &str, settings: &Settings) -> Invento
                 .collect(),
         ),
         policies: Some(objects.policies.clone()),
+        network_policies: objects.network_policies.clone(),
     }
 }
 

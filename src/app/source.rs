@@ -443,3 +443,33 @@ fn read(directory: &Path) -> Result<Package, Vec<String>> {
 
 /// Longer than the steps of an editor's save, shorter than anybody notices.
 const EDITOR_PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{self, Invocation};
+
+    #[test]
+    fn the_container_of_the_flag_counts_before_that_of_the_environment() {
+        let surroundings = |value: Option<&str>| Surroundings {
+            environment: value
+                .map(|value| ("KUBESUP_CONTAINER".to_owned(), value.to_owned()))
+                .into_iter()
+                .collect(),
+            token: None,
+            hostname: "host".to_owned(),
+        };
+        let arguments = |words: &[&str]| match cli::parse(
+            &words.iter().map(OsString::from).collect::<Vec<_>>(),
+        ) {
+            Ok(Invocation::Run(arguments)) => *arguments,
+            other => panic!("{other:?}"),
+        };
+        let flag = arguments(&["kubesup", "run", "--container", "flag"]);
+        let none = arguments(&["kubesup", "run"]);
+        let told = |arguments, value| local_identity(arguments, &surroundings(value)).container;
+        assert_eq!(told(&flag, Some("variable")).as_deref(), Some("flag"));
+        assert_eq!(told(&none, Some("variable")).as_deref(), Some("variable"));
+        assert_eq!(told(&none, None), None);
+    }
+}

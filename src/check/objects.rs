@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Pod;
 
-use super::{Finding, Inventory, services};
+use super::{Finding, Inventory, network, services};
 use crate::config::{ObjectKind, ObjectRef, Settings, Topology};
 use crate::rbac::lease_name;
 
@@ -23,6 +23,8 @@ pub(super) fn findings(
         findings.extend(reference(kind, object, namespace, known.as_ref()));
     }
     findings.extend(services::findings(pod, settings, namespace, seen));
+    let network = network::finding(pod, settings, namespace, &seen.network_policies);
+    findings.extend(network);
     if settings.topology == Topology::Leader {
         findings.extend(lease(settings, namespace, seen.leases.as_ref()));
     }

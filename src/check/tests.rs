@@ -261,7 +261,18 @@ fn each_setting_is_shown_with_its_origin() {
         let setting = effective.iter().find(|setting| setting.key == key);
         setting.map(|setting| (setting.value.as_str(), setting.origin.as_str()))
     };
-    assert_eq!(origin("config"), Some(("a", "Pod shop/demo-0")));
+    assert_eq!(
+        origin("config"),
+        Some(("a", "Pod shop/demo-0, annotation kubesup.dev/config"))
+    );
+    assert_eq!(
+        origin("name"),
+        Some(("demo", "Pod shop/demo-0, label app.kubernetes.io/name"))
+    );
+    assert_eq!(
+        origin("service"),
+        Some(("demo", "Pod shop/demo-0, spec.subdomain"))
+    );
     assert_eq!(origin("group"), Some(("blue", "flag")));
     assert_eq!(origin("drain-max"), Some(("10s", "built-in defaults")));
     assert_eq!(origin("bind"), None);
@@ -295,6 +306,7 @@ fn what_is_named_and_not_there_is_an_error_unless_it_may_be_missing() {
         wanted_exports: BTreeMap::new(),
         leases: names(&[]),
         policies: names(&[]),
+        network_policies: Vec::new(),
     };
     let values = [
         (Key::RoleLabel, "true"),

@@ -55,6 +55,18 @@ pub async fn read<K: Object>(
     Ok(found.items.into_iter().next())
 }
 
+/// All objects of a kind in a namespace. kubesup has no right to that: without it, it is an error that whoever asks can do without.
+pub async fn list<K>(client: Client, namespace: &str) -> Result<Vec<K>, String>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + Debug,
+{
+    let api: Api<K> = Api::namespaced(client, namespace);
+    Ok(within(api.list(&ListParams::default())).await?.items)
+}
+
 /// Whether a Service has EndpointSlices.
 ///
 /// # RBAC

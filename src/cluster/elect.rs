@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::access;
 use super::client::Connection;
 use super::freshness::Freshness;
 use super::lease::{self, Written};
@@ -24,12 +25,16 @@ use crate::lifecycle::election::{
     Candidate, Election, Identity, Input, Label, Lease, Moment, Notice, Order, Outcome, Outlook,
     Output, Progress, Purpose, Sighting, Stand, Why, fence, role,
 };
+use crate::rbac::{LEASE_WRITES, Need, Rule};
 use crate::world::{self, Delta, Observation, WatchKey};
 
 /// Timers do not run through suspend: the clock is looked at this often while there is a lead to lose.
 const LOOK: Duration = Duration::from_secs(1);
 /// Objects that a write may still be over.
 const VERSIONS: usize = 4;
+/// Who follows does not write: whether the right to it was granted meanwhile is asked after this many times of a lease, which is
+/// every 30 s by default.
+const LEASES: u32 = 2;
 /// What the watch has seen and nobody has taken yet.
 const SIGHTINGS: usize = 16;
 
@@ -72,6 +77,8 @@ pub async fn run(
         namespace: identity.namespace.clone(),
         lease: stand.lease.clone(),
         patience,
+        ask_after: LEASES * stand.times.lease_duration,
+        asking: None,
         labelled: stand.labelled,
         versions: Vec::new(),
         writing: None,
@@ -134,6 +141,9 @@ struct Task {
     namespace: String,
     lease: String,
     patience: Duration,
+    ask_after: Duration,
+    /// Whether the Lease may be written again, while the last that is known is that it may not.
+    asking: Option<BoxFuture<'static, bool>>,
     /// The label goes before the Lease is released.
     labelled: bool,
     /// The newest objects, to write over.
@@ -180,6 +190,7 @@ impl Task {
             tokio::select! {
                 Some(seen) = sightings.recv() => self.see(seen),
                 (id, written) = under_way(&mut self.writing) => self.written(id, written),
+                granted = under_way(&mut self.asking) => self.asked(granted),
                 changed = self.channels.candidates.changed() => {
                     if changed.is_err() {
                         return;
@@ -247,6 +258,9 @@ impl Task {
                 if lease::is_lasting(error) {
                     self.troubles.write = Some(refusal.clone());
                 }
+                if lease::is_forbidden(error) && self.asking.is_none() {
+                    self.ask();
+                }
                 if self.refusal.as_ref() != Some(&refusal) {
                     warn!(problem = refusal, %error, "the Lease is not written");
                     self.refusal = Some(refusal);
@@ -254,6 +268,7 @@ impl Task {
             }
             (None, Outcome::Ok(_)) => {
                 self.troubles.write = None;
+                self.asking = None;
                 if let Some(problem) = self.refusal.take() {
                     info!(problem, "the Lease is written again");
                 }
@@ -264,6 +279,35 @@ impl Task {
             self.note(Some(lease));
         }
         self.step(Input::Written(id, written.outcome));
+    }
+
+    /// Asks in a while whether the Lease may be written: whoever follows would not find out.
+    fn ask(&mut self) {
+        let (client, namespace) = (self.client.clone(), self.namespace.clone());
+        let rule = Rule {
+            right: LEASE_WRITES,
+            namespace: None,
+            names: vec![self.lease.clone()],
+            why: "",
+            need: Need::Required,
+        };
+        let after = self.ask_after;
+        self.asking = Some(Box::pin(async move {
+            tokio::time::sleep(after).await;
+            let denied = access::denied(&client, &namespace, &rule).await;
+            denied.is_ok_and(|denied| denied.is_empty())
+        }));
+    }
+
+    fn asked(&mut self, granted: bool) {
+        self.asking = None;
+        if !granted {
+            return self.ask();
+        }
+        self.troubles.write = None;
+        if let Some(problem) = self.refusal.take() {
+            info!(problem, "the Lease may be written now");
+        }
     }
 
     fn step(&mut self, input: Input) {
@@ -335,9 +379,9 @@ async fn gone(mut label: watch::Receiver<Label>) {
     let _in_time = tokio::time::timeout(role::UNLABEL, settled).await;
 }
 
-async fn under_way(writing: &mut Option<BoxFuture<'static, (u64, Written)>>) -> (u64, Written) {
-    match writing {
-        Some(writing) => writing.await,
+async fn under_way<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
+    match future {
+        Some(future) => future.await,
         None => std::future::pending().await,
     }
 }

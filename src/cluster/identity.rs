@@ -243,6 +243,28 @@ mod tests {
     }
 
     #[test]
+    fn nor_does_one_for_a_pod_of_another_namespace() {
+        let elsewhere = env(&[("POD_NAMESPACE", "other")]);
+        let identity = identify(&elsewhere, &bound(), None, None).unwrap();
+        assert_eq!(facts(&identity), [Some("other"), Some("web-0"), None, None]);
+        let said = env(&[("POD_NAMESPACE", "other"), ("POD_UID", "u-2")]);
+        let identity = identify(&said, &bound(), None, None).unwrap();
+        assert_eq!(identity.pod_uid.as_deref(), Some("u-2"));
+    }
+
+    #[test]
+    fn who_says_the_container_knows_better_than_the_mounts_and_they_do_when_nobody_says() {
+        let files = Files {
+            mountinfo: Some("813 800 8:1 /pods/5f/containers/mounted/0a1b /dev/termination-log rw - ext4 /dev/sda1 rw\n".into()),
+            ..bound()
+        };
+        let container = |said| identify(&env(&[]), &files, None, said).unwrap().container;
+        assert_eq!(container(Some("said")).as_deref(), Some("said"));
+        assert_eq!(container(None).as_deref(), Some("mounted"));
+        assert_eq!(container(Some(" ")).as_deref(), Some("mounted"));
+    }
+
+    #[test]
     fn hostname_and_namespace_file_do_when_the_token_names_no_pod() {
         for text in [r#"{"sub":"x"}"#, r#"{"kubernetes.io":{}}"#, "no json"] {
             let files = Files {

@@ -203,6 +203,11 @@ pub fn is_lasting(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422))
 }
 
+/// Whether the right to it is missing.
+pub fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
+}
+
 /// Another version, one that exists already, and none at all are the same to the election: the watch will tell.
 fn outcome(error: &kube::Error) -> Outcome {
     match error {

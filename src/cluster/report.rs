@@ -59,11 +59,12 @@ pub async fn keep_label(
     }
 }
 
-/// Waits for the first complete view. `None` when there are no more snapshots.
+/// Waits until the own Pod was seen, and for nothing else: while a ConfigMap is missing, a Pod whose container was restarted must not
+/// keep what its gate said before. `None` when there are no more snapshots.
 async fn own(snapshots: &mut watch::Receiver<Snapshot>) -> Option<Own> {
-    let seen = snapshots.wait_for(|snapshot| snapshot.view.world.is_some());
+    let seen = snapshots.wait_for(|snapshot| snapshot.view.pod.is_some());
     let seen = seen.await.ok()?;
-    let pod = &seen.view.world.as_ref()?.pod;
+    let pod = seen.view.pod.as_ref()?;
     Some(Own {
         namespace: pod.namespace.clone(),
         name: pod.name.clone(),
@@ -129,6 +130,30 @@ mod tests {
 
     use super::*;
     use crate::rbac;
+    use crate::world::{OwnPod, View};
+
+    #[tokio::test]
+    async fn the_own_pod_is_all_that_is_waited_for() {
+        let (sender, mut snapshots) = watch::channel(Snapshot::default());
+        let found = std::pin::pin!(own(&mut snapshots));
+        let mut found = found;
+        assert!(futures::poll!(&mut found).is_pending());
+        let pod = OwnPod {
+            name: "web-0".into(),
+            uid: "u-1".into(),
+            ..OwnPod::default()
+        };
+        let view = View {
+            pod: Some(Arc::new(pod)),
+            ..View::default()
+        };
+        sender.send_replace(Snapshot {
+            view: Arc::new(view),
+            ..Snapshot::default()
+        });
+        let found = found.await.unwrap();
+        assert_eq!((&*found.name, &*found.uid), ("web-0", "u-1"));
+    }
 
     #[test]
     fn only_a_write_that_merely_met_another_is_tried_again() {

@@ -103,6 +103,8 @@ pub(super) struct Call {
     stream: TcpStream,
     /// Path and query.
     pub(super) target: String,
+    /// What was sent.
+    pub(super) body: String,
 }
 
 impl Call {
@@ -113,7 +115,17 @@ impl Call {
         }
         let head = String::from_utf8(head).unwrap();
         let target = head.split(' ').nth(1).unwrap().to_owned();
-        Some(Call { stream, target })
+        let head = head.to_ascii_lowercase();
+        let length = head.split_once("content-length: ").map(|(_, rest)| rest);
+        let length = length.and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+        let mut body = vec![0; length.unwrap_or_default()];
+        stream.read_exact(&mut body).await.ok()?;
+        let body = String::from_utf8(body).unwrap();
+        Some(Call {
+            stream,
+            target,
+            body,
+        })
     }
 
     pub(super) fn is_watch(&self) -> bool {
@@ -164,6 +176,13 @@ impl Call {
         let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "100"}, "items": items});
         self.head(200).await;
         self.chunk(&list.to_string()).await;
+        self.end().await;
+    }
+
+    /// An object, such as what a patch made.
+    pub(super) async fn object(mut self, object: &Value) {
+        self.head(200).await;
+        self.chunk(&object.to_string()).await;
         self.end().await;
     }
 

@@ -55,7 +55,8 @@ fn parse(text: &str, origin: Origin) -> Result<Layer, Vec<Problem>> {
         };
         match scalar(&value) {
             Some(text) => {
-                layer.values.insert(key, Value { text, line });
+                let field = None;
+                layer.values.insert(key, Value { text, line, field });
             }
             None => problems.push(Problem {
                 place,

@@ -68,7 +68,9 @@ pub fn effective(layers: &Layers, pod: Option<&Layer>) -> Vec<(Key, String, Stri
         .map(|(key, (origin, value))| {
             let line = value.line.filter(|_| *origin != Origin::Defaults);
             let line = line.map(|line| format!(", line {line}"));
-            let place = format!("{origin}{}", line.unwrap_or_default());
+            let field = value.field.as_ref().map(|field| format!(", {field}"));
+            let place = line.or(field).unwrap_or_default();
+            let place = format!("{origin}{place}");
             (key, value.text.clone(), place)
         })
         .collect()
@@ -183,6 +185,7 @@ fn read(from: &mut Reader<'_>) -> Settings {
             )
             .unwrap_or_default(),
         strict: from.yes(Key::Strict),
+        written: from.written(),
     };
     for problem in settings.lease.problems() {
         from.problem(Key::LeaseDuration, problem);

@@ -44,8 +44,10 @@ pub struct Lifecycle {
     post_run_tries: u32,
     health: Health,
     stop: Option<Stop>,
-    /// The grace period's end, from the first sight of the deletion; also says that nothing is restarted any more.
+    /// The grace period's end, from the first sight of the deletion or of the stop; also says that nothing is restarted any more.
     deleted: Option<Duration>,
+    /// When the deletion was seen first.
+    deleted_since: Option<Duration>,
     /// When a stop signal came that was held.
     held_since: Option<Duration>,
     pid_since: u64,
@@ -121,6 +123,7 @@ impl Lifecycle {
             health: Health::Unknown,
             stop: None,
             deleted: None,
+            deleted_since: None,
             held_since: None,
             pid_since: 0,
             last_process: None,
@@ -218,7 +221,7 @@ impl Lifecycle {
             Event::Drained(drained) => self.on_drained(drained, now, &mut commands),
             Event::Swept => self.on_swept(now, &mut commands),
             Event::Stop { signal } => self.on_stop(signal, now, &mut commands),
-            Event::Deleted { grace } => self.deleted = self.deleted.or(Some(now.mono + grace)),
+            Event::Deleted { grace } => self.on_deleted(grace, now),
             Event::StopHeld => drop(self.held_since.get_or_insert(now.mono)),
             Event::Tick => {}
         }

@@ -19,6 +19,8 @@ const KUBELET_MINIMUM: Duration = Duration::from_secs(2);
 pub(super) struct Stop {
     /// The signal that came.
     pub(super) signal: i32,
+    /// When it came.
+    pub(super) since: Duration,
     /// All is over by then.
     pub(super) deadline: Duration,
 }

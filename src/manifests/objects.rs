@@ -8,6 +8,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, PodTemplateSpec, Secret, Service};
 use k8s_openapi::api::discovery::v1::{EndpointPort, EndpointSlice};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -35,6 +36,8 @@ pub struct Objects {
     pub leases: Vec<Lease>,
     /// Names of `ValidatingAdmissionPolicies`.
     pub policies: BTreeSet<String>,
+    /// `NetworkPolicies`.
+    pub network_policies: Vec<NetworkPolicy>,
 }
 
 /// A StatefulSet, Deployment, `DaemonSet` or Job: what of it makes the own Pod.
@@ -69,6 +72,7 @@ impl Objects {
             "Service" => self.services.push(read(value)?),
             "EndpointSlice" => self.slices.push(read(value)?),
             "Lease" => self.leases.push(read(value)?),
+            "NetworkPolicy" => self.network_policies.push(read(value)?),
             "ValidatingAdmissionPolicy" => self.policies.extend(name(&value)),
             "StatefulSet" => {
                 let set: StatefulSet = read(value)?;

@@ -143,7 +143,7 @@ impl Accepted {
 
     /// Takes the settings of this start from the first complete view. Whether it has just done so.
     pub(super) fn pin(&mut self, view: &View) -> bool {
-        let (false, Some(_), Some(settings)) = (self.pinned, &view.world, &view.settings) else {
+        let (false, Some(settings)) = (self.pinned, &view.start) else {
             return false;
         };
         self.settings = Arc::clone(settings);

@@ -23,16 +23,17 @@ impl Supervisor {
     pub(super) fn on_view(&mut self) {
         let view = self.views.borrow_and_update().clone();
         self.settle.changed(self.now().mono);
-        if let Some(departing) = view.departing
-            && !self.deleted
-        {
-            self.deleted = true;
-            let grace = match departing {
-                Departing::Deleted { grace_seconds } => {
-                    Duration::from_secs(u64::try_from(grace_seconds).unwrap_or_default())
-                }
-                Departing::Gone => self.lifecycle.grace(),
-            };
+        if let Some(departing) = view.departing {
+            self.on_departing(departing);
+        }
+    }
+
+    /// A Pod may be deleted again, with less grace, and it may be gone at last.
+    fn on_departing(&mut self, departing: Departing) {
+        if self.departing == Some(departing) {
+            return;
+        }
+        if self.departing.is_none() {
             info!(
                 ?departing,
                 "the own Pod is being deleted; nothing is restarted any more"
@@ -42,8 +43,18 @@ impl Supervisor {
                 Departing::Gone => Leaving::Gone,
             });
             self.end_suitability();
-            self.feed(Event::Deleted { grace });
+        } else if departing == Departing::Gone {
+            info!("the own Pod is gone");
+            self.lead.leaving = Some(Leaving::Gone);
         }
+        self.departing = Some(departing);
+        let grace = match departing {
+            Departing::Deleted { grace_seconds } => {
+                Duration::from_secs(u64::try_from(grace_seconds).unwrap_or_default())
+            }
+            Departing::Gone => self.lifecycle.grace(),
+        };
+        self.feed(Event::Deleted { grace });
     }
 
     pub(super) fn on_signal(&mut self, signal: Signal) -> Heard {

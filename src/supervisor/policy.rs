@@ -144,6 +144,8 @@ mod tests {
     fn the_settings_stop_signal_and_the_images_both_stop() {
         let pod = pod("a", Some("SIGQUIT"));
         assert_eq!(stop_signals(&settings(&[]), &pod), [3]);
+        let real_time = self::pod("a", Some("SIGRTMIN+3"));
+        assert_eq!(stop_signals(&settings(&[]), &real_time), [37]);
         let given = settings(&[(Key::StopSignal, "USR1")]);
         assert_eq!(stop_signals(&given, &pod), [10, 3]);
     }

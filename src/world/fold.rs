@@ -33,7 +33,12 @@ pub struct Fold {
     begun: u64,
     /// The newest complete world; shared, so that an unchanged one is the same `Arc`.
     world: Option<Arc<World>>,
+    /// What the own Pod makes of the settings now.
     settings: Option<Arc<Settings>>,
+    /// What it made of them when the first world was complete: what is not live stays as it was then.
+    start: Option<Arc<Settings>>,
+    /// What is followed: the settings of the start, with what is live as it is now.
+    in_force: Option<Arc<Settings>>,
 }
 
 /// What is known of the own Pod.
@@ -51,10 +56,10 @@ enum PodState {
 
 #[derive(Debug)]
 struct Present {
-    own: OwnPod,
+    /// Shared with the views.
+    own: Arc<OwnPod>,
     layer: Layer,
     warnings: Vec<String>,
-    deleted: bool,
     role: Option<String>,
 }
 
@@ -75,6 +80,8 @@ impl Fold {
             begun: 0,
             world: None,
             settings: None,
+            start: None,
+            in_force: None,
         };
         fold.forget_what_is_not_wanted();
         fold
@@ -117,7 +124,7 @@ impl Fold {
     /// The watches that are needed now. The own Pod says which others.
     pub fn wanted(&self) -> BTreeSet<WatchKey> {
         let mut wanted = BTreeSet::from([WatchKey::Pod]);
-        if let Some(settings) = &self.settings {
+        if let Some(settings) = &self.in_force {
             wanted.extend(
                 settings
                     .service
@@ -147,10 +154,16 @@ impl Fold {
             && self.world.as_deref() != Some(&world)
         {
             self.world = Some(Arc::new(world));
+            self.start = self.start.take().or_else(|| self.settings.clone());
         }
         View {
             world: self.world.clone(),
             settings: self.settings.clone(),
+            start: self.start.clone(),
+            pod: match &self.pod {
+                PodState::Present(present) => Some(Arc::clone(&present.own)),
+                _ => None,
+            },
             problems,
             troubles: self.troubles.clone(),
             warnings: match &self.pod {
@@ -179,7 +192,7 @@ impl Fold {
         self.bound.retain(&wanted);
         // The election watches the group's Lease by itself.
         let lease = self
-            .settings
+            .in_force
             .as_ref()
             .and_then(|settings| settings.lease_name());
         let lease = lease.map(|name| WatchKey::Lease { name });
@@ -196,7 +209,7 @@ impl Fold {
 
     fn departing(&self) -> Option<Departing> {
         match &self.pod {
-            PodState::Present(present) if present.deleted => Some(Departing::Deleted {
+            PodState::Present(present) if present.own.departing => Some(Departing::Deleted {
                 grace_seconds: present.own.grace_seconds,
             }),
             PodState::Absent if self.identity.pod_uid.is_some() => Some(Departing::Gone),

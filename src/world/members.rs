@@ -136,9 +136,13 @@ pub fn stable_id(address: &str, service: &str) -> String {
 /// Where two slices disagree, the one that says more for the member counts.
 pub fn join<'a>(slices: impl Iterator<Item = &'a Slice>, own: &OwnPod) -> Members {
     let mut members = join_others(slices, own);
-    members
+    let me = members
         .entry(own.member_id())
         .or_insert_with(|| Arc::new(myself(own)));
+    // The own Pod tells it before any slice does, and when no slice lists it any more.
+    if own.departing && !me.terminating {
+        Arc::make_mut(me).terminating = true;
+    }
     members
 }
 
@@ -271,6 +275,23 @@ mod tests {
         let members = join([].iter(), &own());
         assert_eq!(members.keys().collect::<Vec<_>>(), ["a0"]);
         assert_eq!(members["a0"].hostname, "db-0");
+    }
+
+    #[test]
+    fn self_departs_with_its_pod_whether_or_not_a_slice_lists_it() {
+        let listed = slice(
+            json!({"addressType": "IPv4", "endpoints": [endpoint("a-0", "10.0.0.1", json!({"ready": true})), endpoint("b", "10.0.0.2", json!({}))]}),
+        );
+        let deleted = OwnPod {
+            departing: true,
+            ..own()
+        };
+        let departs = |own: &OwnPod, slices: &[Slice]| join(slices.iter(), own)["a0"].terminating;
+        let listed = [listed];
+        assert!(!departs(&own(), &listed) && !departs(&own(), &[]));
+        assert!(departs(&deleted, &listed) && departs(&deleted, &[]));
+        let others = join(listed.iter(), &deleted);
+        assert!(!others["b"].terminating && others["a0"].ready, "{others:?}");
     }
 
     #[test]

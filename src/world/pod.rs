@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::Serialize;
 
-use super::Identity;
+use super::{Identity, quantity};
 use crate::config::keys::{self, ANNOTATION_PREFIX, Key, Reach};
 use crate::config::{Layer, Origin};
 
@@ -36,6 +36,8 @@ pub struct OwnPod {
     pub annotations: BTreeMap<String, String>,
     /// `deletionGracePeriodSeconds`, else `terminationGracePeriodSeconds`, else 30.
     pub grace_seconds: i64,
+    /// It has a `deletionTimestamp`: the member is departing.
+    pub departing: bool,
     /// The container that kubesup runs in.
     pub container: Container,
 }
@@ -73,6 +75,9 @@ pub struct Quantities {
 
 /// The annotation in which `kubectl apply` keeps the whole manifest: long, and of no use to anybody here.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The label that names the service.
+const NAME: &str = "app.kubernetes.io/name";
 
 /// The label that says who leads (`lifecycle::election::role`).
 pub(super) const ROLE: &str = "kubesup.dev/role";
@@ -121,6 +126,7 @@ impl OwnPod {
                 .deletion_grace_period_seconds
                 .or_else(|| spec.and_then(|spec| spec.termination_grace_period_seconds))
                 .unwrap_or(DEFAULT_GRACE_SECONDS),
+            departing: pod.metadata.deletion_timestamp.is_some(),
             container: container(pod, identity)?,
             name,
         })
@@ -153,14 +159,14 @@ fn container(pod: &Pod, identity: &Identity) -> Result<Container, String> {
             .find(|container| container.name == *name)
             .ok_or_else(|| {
                 format!(
-                    "container {name:?} is not in the Pod, which has {}; correct --container",
+                    "container {name:?} is not in the Pod, which has {}; correct --container or KUBESUP_CONTAINER",
                     names()
                 )
             })?,
         (None, [only]) => only,
         (None, _) => {
             return Err(format!(
-                "cannot tell which container is the own one of {}; set the environment variable KUBESUP_CONTAINER in it",
+                "cannot tell which container is the own one of {}; add to its env: - {{name: KUBESUP_CONTAINER, value: NAME}}",
                 names()
             ));
         }
@@ -195,50 +201,15 @@ fn resources(container: &ApiContainer, status: Option<&ContainerStatus>) -> Reso
     let read = |map: Option<&BTreeMap<String, Quantity>>| Quantities {
         cpu_millis: map
             .and_then(|map| map.get("cpu"))
-            .and_then(|quantity| parse_quantity(&quantity.0, 1000)),
+            .and_then(|quantity| quantity::whole(&quantity.0, 1000)),
         memory_bytes: map
             .and_then(|map| map.get("memory"))
-            .and_then(|quantity| parse_quantity(&quantity.0, 1)),
+            .and_then(|quantity| quantity::whole(&quantity.0, 1)),
     };
     Resources {
         limits: read(effective.and_then(|resources| resources.limits.as_ref())),
         requests: read(effective.and_then(|resources| resources.requests.as_ref())),
     }
-}
-
-/// A Kubernetes quantity times `scale`, rounded up as Kubernetes does: `500m` × 1000 = 500, `100Mi` = 104857600.
-fn parse_quantity(text: &str, scale: u64) -> Option<u64> {
-    const SUFFIXES: [(&str, f64); 14] = [
-        ("Ki", 1024.0),
-        ("Mi", 1_048_576.0),
-        ("Gi", 1_073_741_824.0),
-        ("Ti", 1_099_511_627_776.0),
-        ("Pi", 1_125_899_906_842_624.0),
-        ("n", 1e-9),
-        ("u", 1e-6),
-        ("m", 1e-3),
-        ("k", 1e3),
-        ("M", 1e6),
-        ("G", 1e9),
-        ("T", 1e12),
-        ("P", 1e15),
-        ("", 1.0),
-    ];
-    let (number, factor) = SUFFIXES
-        .iter()
-        .find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, factor)))?;
-    let number: f64 = number
-        .parse()
-        .ok()
-        .filter(|number: &f64| number.is_finite() && *number >= 0.0)?;
-    #[expect(clippy::cast_precision_loss, reason = "the scale is 1 or 1000")]
-    let value = (number * factor * scale as f64).ceil();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked to be in range"
-    )]
-    (value < 9e18).then_some(value as u64)
 }
 
 /// The settings that the own Pod makes: its annotations, and what follows from labels, owner and subdomain.
@@ -248,15 +219,16 @@ pub fn layer(pod: &Pod, own: &OwnPod, lower: &[Layer]) -> (Layer, Vec<String>) {
     let place = format!("{}/{}", own.namespace, own.name);
     let mut layer = Layer::new(Origin::Pod(place.clone()));
     if let Some(subdomain) = pod.spec.as_ref().and_then(|spec| spec.subdomain.as_deref()) {
-        layer = layer.with(Key::Service, subdomain);
+        layer = layer.with_field(Key::Service, subdomain, "spec.subdomain".to_owned());
     }
-    if let Some(name) = own.labels.get("app.kubernetes.io/name") {
-        layer = layer.with(Key::Name, name.clone());
+    if let Some(name) = own.labels.get(NAME) {
+        layer = layer.with_field(Key::Name, name.clone(), format!("label {NAME}"));
     } else if !lower
         .iter()
         .any(|layer| layer.values.contains_key(&Key::Name))
     {
-        layer = layer.with(Key::Name, owners_name(pod, own));
+        let (name, field) = owners_name(pod, own);
+        layer = layer.with_field(Key::Name, name, field.to_owned());
     }
     let mut warnings = Vec::new();
     let own_prefix = format!("{}.{ANNOTATION_PREFIX}", own.container.name);
@@ -267,7 +239,9 @@ pub fn layer(pod: &Pod, own: &OwnPod, lower: &[Layer]) -> (Layer, Vec<String>) {
                 continue;
             };
             match Key::from_name(name) {
-                Some(key) if key.reach() != Reach::Local => layer = layer.with(key, value.clone()),
+                Some(key) if key.reach() != Reach::Local => {
+                    layer = layer.with_field(key, value.clone(), format!("annotation {annotation}"));
+                }
                 Some(_) => warnings.push(format!(
                     "Pod {place}: annotation {annotation} has no effect: {name} is a flag or a KUBESUP_ variable only"
                 )),
@@ -282,23 +256,22 @@ pub fn layer(pod: &Pod, own: &OwnPod, lower: &[Layer]) -> (Layer, Vec<String>) {
     (layer, warnings)
 }
 
-/// The owner's name without its Pod template hash, else the Pod's name.
-fn owners_name(pod: &Pod, own: &OwnPod) -> String {
+/// The owner's name without its Pod template hash, else the Pod's name; and which of them it is.
+fn owners_name<'a>(pod: &'a Pod, own: &'a OwnPod) -> (&'a str, &'static str) {
     let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
     let Some(owner) = owners
         .iter()
         .find(|owner| owner.controller == Some(true))
         .or(owners.first())
     else {
-        return own.name.clone();
+        return (&own.name, "metadata.name");
     };
     let hash = own
         .labels
         .get("pod-template-hash")
         .map(|hash| format!("-{hash}"));
-    hash.and_then(|hash| owner.name.strip_suffix(&hash))
-        .unwrap_or(&owner.name)
-        .to_owned()
+    let name = hash.and_then(|hash| owner.name.strip_suffix(&hash));
+    (name.unwrap_or(&owner.name), "metadata.ownerReferences")
 }
 
 #[cfg(test)]
@@ -387,6 +360,9 @@ mod tests {
             error.contains("a, b") && error.contains("KUBESUP_CONTAINER"),
             "{error}"
         );
+        let (_, entry) = error.split_once("env: ").expect("lines to add");
+        let entry: serde_json::Value = serde_yaml::from_str(entry).expect("YAML");
+        assert_eq!(entry[0]["name"], "KUBESUP_CONTAINER");
         let told = Identity {
             container: Some("b".into()),
             ..identity()
@@ -420,21 +396,6 @@ mod tests {
     }
 
     #[test]
-    fn quantities_are_read_as_kubernetes_writes_them() {
-        for (text, scale, value) in [
-            ("500m", 1000, Some(500)),
-            ("1.5", 1000, Some(1500)),
-            ("1Gi", 1, Some(1 << 30)),
-            ("1e3", 1, Some(1000)),
-            ("2G", 1, Some(2_000_000_000)),
-            ("-1", 1, None),
-            ("x", 1, None),
-        ] {
-            assert_eq!(parse_quantity(text, scale), value, "{text}");
-        }
-    }
-
-    #[test]
     fn annotations_are_settings_and_the_containers_own_win() {
         let pod = pod(json!({
             "metadata": {"name": "demo-0", "namespace": "shop", "annotations": {
@@ -454,6 +415,58 @@ mod tests {
             warnings[0].ends_with("unknown annotation kubesup.dev/confg; did you mean config?"),
             "{warnings:#?}"
         );
+    }
+
+    #[test]
+    fn every_setting_that_a_pod_may_say_is_an_annotation_and_no_other() {
+        for key in Key::ALL {
+            let annotation = format!("{ANNOTATION_PREFIX}{}", key.name());
+            let pod = pod(json!({
+                "metadata": {"name": "demo-0", "annotations": {&annotation: "x"}},
+                "spec": {"containers": [{"name": "demo"}]},
+            }));
+            let own = OwnPod::from_api(&pod, &identity()).expect("own Pod");
+            let (layer, warnings) = layer(&pod, &own, &[]);
+            let taken = layer.values.get(key).map(|value| value.text.as_str());
+            let local = key.reach() == Reach::Local;
+            assert_eq!(
+                (taken == Some("x"), warnings.len()),
+                (!local, usize::from(local)),
+                "{warnings:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_value_names_the_field_of_the_pod_that_says_it() {
+        let problem = |metadata: serde_json::Value| {
+            let pod = pod(json!({"metadata": metadata, "spec": {"containers": [{"name": "c"}]}}));
+            let own = OwnPod::from_api(&pod, &identity()).expect("own Pod");
+            let (layer, _) = layer(&pod, &own, &[]);
+            let problems = crate::config::resolve(&crate::config::Layers::default(), Some(&layer));
+            problems.expect_err("a problem")[0].to_string()
+        };
+        for (metadata, field) in [
+            (
+                json!({"labels": {NAME: "my.app"}}),
+                "label app.kubernetes.io/name",
+            ),
+            (
+                json!({"ownerReferences": [{"kind": "ReplicaSet", "name": "my.app"}]}),
+                "metadata.ownerReferences",
+            ),
+            (json!({"name": "my.app"}), "metadata.name"),
+            (
+                json!({"annotations": {"c.kubesup.dev/group": "a.b"}}),
+                "annotation c.kubesup.dev/group",
+            ),
+        ] {
+            let problem = problem(metadata);
+            assert!(problem.contains(&format!(", {field}: ")), "{problem}");
+            let remedy = "; say another with the annotation kubesup.dev/name";
+            let is_annotation = field.starts_with("annotation");
+            assert_eq!(problem.ends_with(remedy), !is_annotation, "{problem}");
+        }
     }
 
     #[test]

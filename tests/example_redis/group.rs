@@ -95,7 +95,7 @@ fn labels() -> String {
 }
 
 impl Group {
-    /// All three, with short times: a lease of 5 s.
+    /// All three, with short times: a lease of 5 s, and a check of the health every 2 s.
     pub fn start() -> Group {
         let namespace = Namespace::new(ApiServer::shared());
         // Exactly what the example grants.
@@ -130,6 +130,7 @@ impl Group {
             ("retry-period", "300ms"),
             ("demotion-timeout", "3s"),
             ("margin", "200ms"),
+            ("health-check-interval", "2s"),
         ] {
             metadata["annotations"][format!("kubesup.dev/{setting}")] = json!(time);
         }
@@ -220,6 +221,13 @@ impl Group {
         let services: Value =
             serde_json::from_str(&self.kubesup(number).get("/services").1).ok()?;
         i32::try_from(services[0]["process"]["pid"].as_i64()?).ok()
+    }
+
+    /// The health of its service, in Habitat's word.
+    pub fn health(&self, number: u8) -> String {
+        let (_, body) = self.kubesup(number).get("/services/redis/default/health");
+        let body: Value = serde_json::from_str(&body).unwrap_or_default();
+        body["status"].as_str().unwrap_or_default().to_owned()
     }
 
     fn end(&mut self, number: u8, end: impl FnOnce(&mut Kubesup) -> i32) -> i32 {

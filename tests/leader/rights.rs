@@ -121,5 +121,16 @@ fn a_member_that_may_not_write_the_lease_names_the_rule_once_and_follows_another
     group.wait(&reader, "starts follows");
     let log = reader.kubesup.log();
     assert_eq!(log.matches(says).count(), 1, "{log}");
+    reader.kubesup.wait_readyz(says);
+
+    // It follows, and writes nothing by which it could find out.
+    group.namespace.role_of(User::Second, rules());
+    wait_until(
+        "it is shown no more",
+        || reader.kubesup.readyz(),
+        |report| !report.contains(says),
+    );
+    let log = reader.kubesup.log();
+    assert!(log.contains("the Lease may be written now"), "{log}");
     group.assert_terms();
 }

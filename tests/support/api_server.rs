@@ -292,6 +292,16 @@ impl ApiServer {
         text.map(|_| ()).map_err(|error| error.to_string())
     }
 
+    /// The certificate that says who it is.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("certificates/apiserver.crt")
+    }
+
+    /// Where it listens, on the loopback address.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A kubeconfig file for a user.
     pub fn kubeconfig(&self, user: User) -> PathBuf {
         let credentials = format!("token: {}", user.token());
@@ -305,7 +315,7 @@ impl ApiServer {
 
     fn write_kubeconfig(&self, name: &str, credentials: &str) -> PathBuf {
         let path = self.folder.path().join(format!("kubeconfig-{name}"));
-        let authority = self.folder.path().join("certificates/apiserver.crt");
+        let authority = self.authority();
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
              clusters: [{{name: test, cluster: {{server: 'https://127.0.0.1:{}', certificate-authority: '{}'}}}}]\n\

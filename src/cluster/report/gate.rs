@@ -116,6 +116,64 @@ fn patch(own: &Own, condition: Condition, turned: bool) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::scripted::{Call, Server, impatience};
+    use crate::lifecycle::status::{Health, Status};
+
+    /// What a call writes of the condition, and its reason.
+    fn written(call: &Call) -> (String, String) {
+        assert!(call.is_for("pods/web-0/status"), "{}", call.target);
+        let body: Value = serde_json::from_str(&call.body).unwrap();
+        let condition = &body["status"]["conditions"][0];
+        let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
+        (text("status"), text("reason"))
+    }
+
+    #[tokio::test]
+    async fn the_first_that_is_written_is_false_though_the_program_is_well_already() {
+        let server = Server::start().await;
+        let client = server.connect(impatience()).await.client();
+        let own = Own {
+            namespace: "shop".into(),
+            name: "web-0".into(),
+            uid: "u-1".into(),
+            container: "web".into(),
+        };
+        let pod = json!({
+            "metadata": {"name": "web-0", "uid": "u-1"},
+            "spec": {"containers": [], "readinessGates": [{"conditionType": GATE}]},
+            "status": {"conditions": [{"type": GATE, "status": "True"}]},
+        });
+        let well = Snapshot {
+            status: Status {
+                pid: Some(1),
+                health: Health::Ok,
+                ..Status::default()
+            },
+            ..Snapshot::default()
+        };
+        let (sender, snapshots) = watch::channel(well);
+        let script = async {
+            server
+                .list("pods")
+                .await
+                .items(std::slice::from_ref(&pod))
+                .await;
+            let mut conditions = Vec::new();
+            for _ in 0..2 {
+                let call = server.call().await;
+                conditions.push(written(&call));
+                call.object(&pod).await;
+            }
+            drop(sender);
+            conditions
+        };
+        let ((), conditions) = futures::future::join(run(client, own, snapshots), script).await;
+        let pair = |status: &str, reason: &str| (status.to_owned(), reason.to_owned());
+        assert_eq!(
+            conditions,
+            [pair("False", "Starting"), pair("True", "Healthy")]
+        );
+    }
 
     /// A strategic merge joins conditions by their type: what is not in the patch stays. tests/faults.rs sees the API server
     /// do so.

@@ -46,7 +46,7 @@ impl fmt::Display for Origin {
 pub struct Layer {
     /// Where they come from.
     pub origin: Origin,
-    /// Value and, in a file, its line.
+    /// Each value with its place.
     pub values: BTreeMap<Key, Value>,
 }
 
@@ -57,6 +57,8 @@ pub struct Value {
     pub text: String,
     /// Its line, counted from 1, in a file.
     pub line: Option<usize>,
+    /// What of the own Pod says it, such as `label app.kubernetes.io/name`.
+    pub field: Option<String>,
 }
 
 impl Layer {
@@ -76,6 +78,21 @@ impl Layer {
             Value {
                 text: text.into(),
                 line: None,
+                field: None,
+            },
+        );
+        self
+    }
+
+    /// Sets one value that a field of the own Pod says.
+    #[must_use]
+    pub fn with_field(mut self, key: Key, text: impl Into<String>, field: String) -> Self {
+        self.values.insert(
+            key,
+            Value {
+                text: text.into(),
+                line: None,
+                field: Some(field),
             },
         );
         self

@@ -17,7 +17,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    pub(super) fn problem(&mut self, key: Key, reason: String) {
+    pub(super) fn problem(&mut self, key: Key, mut reason: String) {
         let place = match self.values.get(&key) {
             Some((Origin::Flag, _)) => format!("flag --{}", key.name()),
             Some((Origin::Environment, _)) => {
@@ -26,9 +26,17 @@ impl Reader<'_> {
             Some((Origin::HabitatEnvironment, _)) => {
                 format!("environment variable {}", key.habitat_environment_name())
             }
-            Some((origin @ Origin::Pod(_), _)) => {
-                format!("{origin}, annotation kubesup.dev/{}", key.name())
-            }
+            Some((origin @ Origin::Pod(_), value)) => match &value.field {
+                Some(field) => {
+                    if !field.starts_with("annotation") {
+                        let key = key.name();
+                        reason =
+                            format!("{reason}; say another with the annotation kubesup.dev/{key}");
+                    }
+                    format!("{origin}, {field}")
+                }
+                None => format!("{origin}, annotation kubesup.dev/{}", key.name()),
+            },
             Some((
                 origin,
                 Value {
@@ -46,6 +54,14 @@ impl Reader<'_> {
             .get(&key)
             .map(|(_, value)| value.text.trim())
             .filter(|text| !text.is_empty())
+    }
+
+    /// Every key that has a value.
+    pub(super) fn written(&self) -> BTreeMap<Key, String> {
+        let given = self.values.keys();
+        given
+            .filter_map(|key| Some((*key, self.text(*key)?.to_owned())))
+            .collect()
     }
 
     /// A service's or group's name: `# @ .` and `/` would make the service group ambiguous (contract, vocabulary).
@@ -146,7 +162,7 @@ pub(super) fn is_object_name(name: &str) -> bool {
         && name.bytes().last().is_some_and(alphanumeric)
 }
 
-/// `TERM`, `SIGTERM` or `15`.
+/// `TERM`, `SIGTERM`, `15`, or `SIGRTMIN+3` as an image of systemd has it.
 pub fn parse_signal(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse::<i32>() {
         return (1..=64).contains(&number).then_some(number);
@@ -157,5 +173,20 @@ pub fn parse_signal(text: &str) -> Option<i32> {
     } else {
         format!("SIG{upper}")
     };
-    Signal::from_str(&name).ok().map(|signal| signal as i32)
+    let real_time = |first: &str| {
+        name.strip_prefix(first).map(|offset| match offset {
+            "" => Some(0),
+            offset => offset.parse::<i32>().ok(),
+        })
+    };
+    let number = match (real_time("SIGRTMIN"), real_time("SIGRTMAX")) {
+        (Some(offset), _) => RTMIN.checked_add(offset?)?,
+        (_, Some(offset)) => RTMAX.checked_add(offset?)?,
+        _ => return Signal::from_str(&name).ok().map(|signal| signal as i32),
+    };
+    (RTMIN..=RTMAX).contains(&number).then_some(number)
 }
+
+/// The first real-time signal, as container runtimes count them; the C library keeps two for itself.
+const RTMIN: i32 = 34;
+const RTMAX: i32 = 64;

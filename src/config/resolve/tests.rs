@@ -238,6 +238,12 @@ fn signals_have_names_and_numbers() {
     assert_eq!(parse_signal("28"), Some(28));
     assert_eq!(parse_signal("NOPE"), None);
     assert_eq!(parse_signal("65"), None);
+    assert_eq!(parse_signal("SIGRTMIN"), Some(34));
+    assert_eq!(parse_signal("SIGRTMIN+3"), Some(37));
+    assert_eq!(parse_signal("RTMAX-14"), Some(50));
+    for none in ["SIGRTMIN-1", "SIGRTMAX+1", "SIGRTMIN+", "SIGRTMINX"] {
+        assert_eq!(parse_signal(none), None, "{none}");
+    }
 }
 
 #[test]

@@ -238,7 +238,11 @@ impl Lifecycle {
         // The kubelet counts from the signal, whatever it waited for here.
         let since = self.held_since.unwrap_or(now.mono);
         let deadline = stop::deadline(since, self.deleted, self.policy.grace);
-        let stop = *self.stop.get_or_insert(Stop { signal, deadline });
+        let stop = *self.stop.get_or_insert(Stop {
+            signal,
+            since,
+            deadline,
+        });
         match self.stage {
             Stage::Waiting | Stage::BackingOff { .. } => {
                 self.sweep(Then::Finish(0), None, After::Follow, now, commands);
@@ -265,17 +269,57 @@ impl Lifecycle {
                     Then::Finish(0)
                 };
                 self.stage = Stage::PostStop(then);
-                if let Some(hook) = self.jobs.get_mut(&Job::PostStop) {
-                    let until = stop::post_stop_until(
-                        now.mono,
-                        Some(stop.deadline),
-                        self.policy.post_stop_timeout,
-                    );
-                    hook.kill_at = hook.kill_at.map(|at| at.min(until));
-                }
+                self.hurry_post_stop(stop.deadline, now);
                 self.shorten(again, now);
             }
             Stage::Finished => {}
+        }
+    }
+
+    /// The own Pod is being deleted, with this grace. It may be seen after the stop signal, and again with another grace: who
+    /// deletes once more with less does not wait longer, and nobody gets more than was said before.
+    pub(super) fn on_deleted(&mut self, grace: Duration, now: Now) {
+        let seen = *self.deleted_since.get_or_insert(now.mono);
+        let stop = self.stop.map(|stop| stop.since);
+        let first = [stop, self.held_since].into_iter().flatten();
+        let until = first.fold(seen, Duration::min) + grace;
+        let until = self.deleted.map_or(until, |known| known.min(until));
+        self.deleted = Some(until);
+        if let Some(stop) = &mut self.stop {
+            let deadline = stop::deadline(now.mono, Some(until), grace);
+            stop.deadline = stop.deadline.min(deadline);
+            self.hurry(now);
+        }
+    }
+
+    /// What is under way of a stop keeps its new deadline.
+    fn hurry(&mut self, now: Now) {
+        self.shorten(false, now);
+        let Some(stop) = self.stop else { return };
+        let post_stop = self.post_stop();
+        match &mut self.stage {
+            Stage::Draining { until, .. } => {
+                let max = self.policy.drain.map(|drain| drain.max);
+                let longest = stop::drain_time(
+                    now.mono,
+                    stop.deadline,
+                    max.unwrap_or_default(),
+                    self.policy.shutdown_timeout,
+                    post_stop,
+                );
+                *until = (*until).min(now.mono + longest);
+            }
+            Stage::Sweeping(..) => self.hurry_sweep(now),
+            Stage::PostStop(_) => self.hurry_post_stop(stop.deadline, now),
+            _ => {}
+        }
+    }
+
+    fn hurry_post_stop(&mut self, deadline: Duration, now: Now) {
+        if let Some(hook) = self.jobs.get_mut(&Job::PostStop) {
+            let until =
+                stop::post_stop_until(now.mono, Some(deadline), self.policy.post_stop_timeout);
+            hook.kill_at = hook.kill_at.map(|at| at.min(until));
         }
     }
 

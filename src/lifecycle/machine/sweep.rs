@@ -89,6 +89,16 @@ impl Lifecycle {
         }
     }
 
+    /// The stop has less time now.
+    pub(super) fn hurry_sweep(&mut self, now: Now) {
+        let kill_at = self.kill_at(now).max(now.mono + LEAST);
+        if let Stage::Sweeping(_, sweep) = &mut self.stage
+            && !sweep.killed
+        {
+            sweep.until = sweep.until.min(kill_at);
+        }
+    }
+
     /// Nothing is left.
     pub(super) fn on_swept(&mut self, now: Now, commands: &mut Vec<Command>) {
         if let Stage::Sweeping(then, sweep) = self.stage {

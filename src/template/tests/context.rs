@@ -10,7 +10,8 @@ use crate::package::{Facts, Package};
 use crate::snapshot::Paths;
 use crate::template::context::{Input, build};
 use crate::template::{Bound, Reach};
-use crate::world::{BoundGroup, Member, OwnPod, World};
+use crate::world::pod::{Quantities, Resources};
+use crate::world::{BoundGroup, Container, Member, OwnPod, World};
 
 fn settings() -> Settings {
     let flags = Layer::new(Origin::Flag).with(crate::config::Key::Name, "db");
@@ -48,8 +49,28 @@ pub(super) fn context_with(binds: std::collections::BTreeMap<String, BoundGroup>
     let world = World {
         pod: OwnPod {
             name: "db-1".to_owned(),
+            namespace: "shop".to_owned(),
             uid: "1".to_owned(),
             ip: "10.0.0.1".to_owned(),
+            ips: vec!["10.0.0.1".to_owned(), "fd00::1".to_owned()],
+            node_name: "node-7".to_owned(),
+            labels: [("tier".to_owned(), "data".to_owned())].into(),
+            annotations: [("note".to_owned(), "text".to_owned())].into(),
+            container: Container {
+                name: "main".to_owned(),
+                ports: [("sql".to_owned(), 5432)].into(),
+                resources: Resources {
+                    limits: Quantities {
+                        cpu_millis: Some(250),
+                        memory_bytes: Some(1 << 20),
+                    },
+                    requests: Quantities {
+                        cpu_millis: Some(9),
+                        memory_bytes: None,
+                    },
+                },
+                stop_signal: None,
+            },
             ..OwnPod::default()
         },
         members: members
@@ -169,6 +190,23 @@ fn members_are_those_that_do_not_depart_first_is_of_all_and_me_is_self() {
         (&svc["first"]["alive"], &svc["first"]["departed"]),
         (&json!(false), &json!(true))
     );
+}
+
+#[test]
+fn kube_says_what_the_own_pod_is_and_how_much_its_container_may_have() {
+    let kube = &context()["kube"];
+    let pod = json!({
+        "name": "db-1", "namespace": "shop", "uid": "1", "ip": "10.0.0.1", "ips": ["10.0.0.1", "fd00::1"], "node_name": "node-7",
+        "labels": {"tier": "data"}, "annotations": {"note": "text"},
+    });
+    assert_eq!(kube["pod"], pod);
+    let container = json!({
+        "name": "main", "ports": {"sql": 5432},
+        "resources": {
+            "limits": {"cpu_millis": 250, "memory_bytes": 1_048_576}, "requests": {"cpu_millis": 9, "memory_bytes": null},
+        },
+    });
+    assert_eq!(kube["container"], container);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Owns the making of a [`World`] from what is known, or of the words for what it lacks. Never takes anything in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::objects::references;
 use super::{Fold, PodState};
 use crate::config::{ObjectKind as Kind, ObjectRef, Settings, resolve};
-use crate::world::{Election, WatchKey, World, members};
+use crate::world::{Election, OwnPod, WatchKey, World, members};
 
 impl Fold {
     /// The world, when all that it needs has been seen; else what is missing is added to the problems.
@@ -28,13 +29,11 @@ impl Fold {
                 return None;
             }
         };
-        let settings = match resolve(&self.layers, Some(&present.layer)) {
-            Ok(settings) => settings,
-            Err(errors) => {
-                problems.extend(errors.iter().map(ToString::to_string));
-                return None;
-            }
-        };
+        if let Err(errors) = resolve(&self.layers, Some(&present.layer)) {
+            problems.extend(errors.iter().map(ToString::to_string));
+            return None;
+        }
+        let settings = Arc::clone(self.in_force.as_ref()?);
         if present.own.ip.is_empty() {
             problems.push(format!("Pod {place} has no IP yet"));
         }
@@ -60,7 +59,7 @@ impl Fold {
             .flat_map(BTreeMap::values);
         complete.then(|| World {
             members: members::join(slices, &present.own),
-            pod: present.own.clone(),
+            pod: OwnPod::clone(&present.own),
             config,
             overlay,
             files,

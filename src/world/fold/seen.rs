@@ -32,7 +32,12 @@ impl Fold {
                 settings.version.clone_from(version);
             }
             if self.settings.as_deref() != Some(&settings) {
-                self.settings = Some(Arc::new(settings));
+                let settings = Arc::new(settings);
+                self.in_force = Some(match &self.start {
+                    Some(start) => Arc::new(start.with_live(&settings)),
+                    None => Arc::clone(&settings),
+                });
+                self.settings = Some(settings);
             }
         }
     }
@@ -55,13 +60,11 @@ impl Fold {
         self.pod = match OwnPod::from_api(pod, &self.identity) {
             Ok(own) => {
                 let (layer, warnings) = pod::layer(pod, &own, &self.layers.below_pod);
-                let deleted = pod.metadata.deletion_timestamp.is_some();
                 let labels = pod.metadata.labels.as_ref();
                 PodState::Present(Box::new(Present {
-                    own,
+                    own: Arc::new(own),
                     layer,
                     warnings,
-                    deleted,
                     role: labels.and_then(|labels| labels.get(pod::ROLE).cloned()),
                 }))
             }

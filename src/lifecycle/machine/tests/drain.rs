@@ -102,3 +102,15 @@ fn only_what_runs_drains_and_health_is_checked_meanwhile() {
     unhealthy.stop();
     assert_eq!(unhealthy.next(), ["start health-check"]);
 }
+
+#[test]
+fn a_deletion_that_is_seen_during_a_drain_shortens_it() {
+    let mut life = Life::new(draining());
+    life.rendered(&[RUN]);
+    assert_eq!(life.stop(), ["drain"]);
+    life.feed(Event::Deleted { grace: 5 * S });
+    assert_eq!(life.next(), ["end drain", "signal run 15"]);
+    assert_eq!(life.now, 2 * S + S / 4);
+    assert_eq!(life.next(), ["kill run"]);
+    assert_eq!(life.now, 4 * S + S / 2);
+}

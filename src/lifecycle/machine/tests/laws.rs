@@ -13,7 +13,7 @@ enum Move {
     End(Job, i32),
     Wait(u64),
     ChangeFiles,
-    Delete,
+    Delete(u32),
 }
 
 fn a_move() -> impl Strategy<Value = Move> {
@@ -32,7 +32,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         6 => (job, 0..4i32).prop_map(|(job, code)| Move::End(job, code)),
         4 => (0..40_000u64).prop_map(Move::Wait),
         2 => Just(Move::ChangeFiles),
-        1 => Just(Move::Delete),
+        1 => prop_oneof![Just(30), Just(5), Just(0)].prop_map(Move::Delete),
         1 => any::<bool>().prop_map(Move::Drained),
         2 => Just(Move::Swept),
         1 => prop_oneof![Just(15), Just(2)].prop_map(Move::Stop),
@@ -194,9 +194,9 @@ proptest! {
                     life.feed(Event::Tick)
                 }
                 Move::ChangeFiles => life.feed(Event::FilesUpdated),
-                Move::Delete => {
+                Move::Delete(grace) => {
                     witness.hurry += 2;
-                    life.feed(Event::Deleted { grace: 30 * S })
+                    life.feed(Event::Deleted { grace: grace * S })
                 }
                 Move::Drained(gone) => life.feed(Event::Drained(if gone { Drained::Gone } else { Drained::InNoService })),
                 Move::Swept => life.feed(Event::Swept),

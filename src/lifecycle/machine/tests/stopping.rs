@@ -46,6 +46,50 @@ fn the_grace_period_counts_from_the_deletion_when_that_was_seen_first() {
 }
 
 #[test]
+fn a_deletion_that_is_seen_after_the_signal_brings_its_grace_to_what_is_under_way() {
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN]);
+    life.stop();
+    life.now += S;
+    life.feed(Event::Deleted { grace: 5 * S });
+    assert_eq!(life.next(), ["kill run"]);
+    assert_eq!(life.now, 4 * S + S / 2, "counted from the signal");
+
+    let mut hook = Life::new(policy());
+    hook.rendered(&[RUN, ("hooks/post-stop", "")]);
+    hook.stop();
+    hook.ended(Job::Main, 143);
+    hook.feed(Event::Deleted { grace: 5 * S });
+    assert_eq!(hook.next(), ["kill post-stop"]);
+    assert_eq!(hook.now, 4 * S + S / 2);
+
+    let mut rest = Life::new(policy());
+    rest.leaves_something = true;
+    rest.rendered(&[RUN]);
+    rest.stop();
+    rest.ended(Job::Main, 143);
+    rest.feed(Event::Deleted { grace: 5 * S });
+    assert_eq!(rest.next(), ["kill rest"]);
+    assert_eq!(rest.now, 4 * S + S / 2);
+}
+
+#[test]
+fn a_second_deletion_shortens_the_grace_and_never_lengthens_it() {
+    let mut life = Life::new(policy());
+    life.rendered(&[RUN]);
+    life.feed(Event::Deleted { grace: 30 * S });
+    life.now += 4 * S;
+    life.feed(Event::Deleted { grace: 10 * S });
+    life.feed(Event::Deleted { grace: 60 * S });
+    life.stop();
+    assert_eq!(life.machine.next_deadline(), Some(9 * S + S / 2));
+    // The kubelet leaves two seconds, however late it is.
+    life.now += S;
+    life.feed(Event::Deleted { grace: S });
+    assert_eq!(life.machine.next_deadline(), Some(6 * S + S / 2));
+}
+
+#[test]
 fn the_grace_period_of_a_stop_that_was_held_counts_from_its_signal() {
     let mut life = Life::new(policy());
     life.rendered(&[RUN]);

@@ -77,6 +77,57 @@ fn without_a_service_the_group_is_the_own_pod_alone() {
     assert_eq!(world.members.keys().collect::<Vec<_>>(), ["u1"]);
 }
 
+#[test]
+fn once_there_was_a_world_another_service_and_other_binds_wait_for_the_next_start() {
+    let mut fold = complete();
+    let before = fold.view();
+    let wanted = fold.wanted();
+    let edit = json!({"annotations": {
+        "kubesup.dev/config": "a", "kubesup.dev/service": "other", "kubesup.dev/bind": "db:pg", "kubesup.dev/group": "blue",
+    }});
+    fold.apply(with(edit, none(), none()));
+    let view = fold.view();
+    assert_eq!(fold.wanted(), wanted);
+    assert_eq!(view.problems, Vec::<String>::new());
+    assert_eq!(view.start, before.start, "what the start was made with");
+    let now = view.settings.expect("settings");
+    assert_eq!(
+        (now.service.as_deref(), &*now.group),
+        (Some("other"), "blue")
+    );
+    let (before, world) = (before.world.expect("a world"), view.world.expect("a world"));
+    assert_eq!(before.members, world.members);
+    assert_eq!(world.binds.len(), 0);
+    // What is live still is.
+    fold.apply(with(
+        json!({"annotations": {"kubesup.dev/service": "other"}}),
+        none(),
+        none(),
+    ));
+    assert_eq!(fold.view().world.expect("a world").config.len(), 0);
+    assert_eq!(fold.wanted().len(), 2, "{:?}", fold.wanted());
+}
+
+#[test]
+fn before_there_was_a_world_an_edit_of_any_setting_counts() {
+    let mut fold = fold();
+    fold.apply(with(
+        json!({"annotations": {"kubesup.dev/service": "typo"}}),
+        none(),
+        none(),
+    ));
+    let view = fold.view();
+    assert_eq!((view.problems.len(), view.start), (1, None));
+    fold.apply(with(none(), none(), none()));
+    fold.apply(slices(&["10.0.0.2"]));
+    let view = fold.view();
+    assert_eq!(view.problems, Vec::<String>::new());
+    assert_eq!(
+        view.start.expect("settings").service.as_deref(),
+        Some("demo")
+    );
+}
+
 /// A Pod cannot be renamed: what manifests call otherwise now is another one, and it is made after the old one's end.
 #[test]
 fn a_pod_of_another_name_is_another_pod() {
