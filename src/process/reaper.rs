@@ -104,7 +104,12 @@ impl Processes {
         if matches!(waitid(WaitId::All, LOOK), Err(Errno::CHILD)) {
             return 0;
         }
-        sweep.look(&self.pids())
+        let left = sweep.look(&self.pids());
+        if left == 0 {
+            // What has ended since CHLD was looked at last is no leftover, but it is still a zombie, and we may end now.
+            while self.reap() == Reaped::Some {}
+        }
+        left
     }
 
     /// KILLs all that a sweep is about; how many that were.

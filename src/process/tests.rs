@@ -227,6 +227,25 @@ fn the_end_of_a_child_is_seen_though_nobody_looks_at_chld() {
     });
 }
 
+/// It may be the last thing that kubesup does.
+#[test]
+fn a_sweep_that_finds_nothing_alive_leaves_no_zombie_though_nobody_looks_at_chld() {
+    alone(async {
+        let processes = Processes::new();
+        let child = processes
+            .spawn(&sh("sleep 600 & echo $!"))
+            .expect("a child");
+        let exit = child.finished().await;
+        let left = String::from_utf8(exit.stdout_tail).expect("a pid");
+        let left: i32 = left.trim().parse().expect("a pid");
+        let mut sweep = Sweep::new(None, Some(9));
+        assert_eq!(processes.sweep(&mut sweep), 1);
+        until(|| is_zombie(left)).await;
+        assert_eq!(processes.sweep(&mut sweep), 0);
+        assert!(!Path::new(&format!("/proc/{left}")).exists());
+    });
+}
+
 #[test]
 fn the_rest_of_a_group_is_killed_when_a_real_time_signal_has_ended_its_leader() {
     with_processes(async |processes| {
