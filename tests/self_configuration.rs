@@ -2,7 +2,6 @@
 
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::account::{self, ACCOUNT};
@@ -10,7 +9,7 @@ use crate::support::api_server::ApiServer;
 use crate::support::kubesup::Kubesup;
 use crate::support::namespace::{Namespace, POD};
 use crate::support::package::{Folder, demo_package};
-use crate::support::{block_on, wait_until};
+use crate::support::wait_until;
 
 /// The name of the Service, which nothing but the Pod's subdomain tells.
 const PEERS: &str = "demo-peers";
@@ -39,10 +38,8 @@ fn first_pod_of_a_stateful_set(namespace: &Namespace<'_>) -> String {
             }],
         },
     }));
-    let status = json!({"status": {"podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}]}});
-    let pods = namespace.api::<Pod>();
-    let patched = block_on(pods.patch_status(POD, &PatchParams::default(), &Patch::Merge(&status)));
-    patched.expect("a status").metadata.uid.expect("a UID")
+    let pod = namespace.address(POD, "10.1.0.1");
+    pod.metadata.uid.expect("a UID")
 }
 
 /// The Service of the set, with an endpoint for this Pod and one for another, which is not ready.

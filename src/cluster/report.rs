@@ -126,6 +126,8 @@ async fn within<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
     use kube::core::Status;
 
     use super::*;
@@ -135,8 +137,7 @@ mod tests {
     #[tokio::test]
     async fn the_own_pod_is_all_that_is_waited_for() {
         let (sender, mut snapshots) = watch::channel(Snapshot::default());
-        let found = std::pin::pin!(own(&mut snapshots));
-        let mut found = found;
+        let mut found = std::pin::pin!(own(&mut snapshots));
         assert!(futures::poll!(&mut found).is_pending());
         let pod = OwnPod {
             name: "web-0".into(),
@@ -151,7 +152,9 @@ mod tests {
             view: Arc::new(view),
             ..Snapshot::default()
         });
-        let found = found.await.unwrap();
+        let Poll::Ready(Some(found)) = futures::poll!(&mut found) else {
+            panic!("something else is waited for");
+        };
         assert_eq!((&*found.name, &*found.uid), ("web-0", "u-1"));
     }
 
